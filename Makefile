@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# make help says what there is.
+
+# KERNEL names a kernel of tests/kernels.list that "make setup" has put into
+# the cache; without it we build for the running kernel.
+CACHE := $(or $(DM_LIVEMIGRATE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dm-livemigrate)
+ifneq ($(KERNEL),)
+KDIR ?= $(CACHE)/kernels/$(KERNEL)/build
+BUILD ?= build/$(KERNEL)
+ADVICE = make setup, as root, fetches those that tests/kernels.list names
+else
+RUNNING := $(shell uname -r)
+KDIR ?= /lib/modules/$(RUNNING)/build
+# A folder for each kernel, so that none meets the objects of another.
+BUILD ?= build/$(if $(filter /lib/modules/$(RUNNING)/build,$(KDIR)),$(RUNNING),$(subst /,_,$(KDIR)))
+ADVICE = install the package linux-headers-$(RUNNING), or name a kernel with KDIR=folder or, after make setup, KERNEL=6.1
+endif
+
+# Some headers ask for pahole without depending on it; type information is
+# not worth a failed build.
+NO_BTF := $(if $(shell command -v pahole),,CONFIG_DEBUG_INFO_BTF_MODULES=)
+
+SOURCES := $(wildcard *.c *.h) Kbuild
+TOOLS := $(patsubst tests/tools/%.c,build/tools/%,$(wildcard tests/tools/*.c))
+TOOL_CFLAGS := -O2 -g -Wall -Wextra -Werror
+
+all: modules
+
+# The sources are linked into the folder that is built in.
+modules:
+	@test -f $(KDIR)/Makefile || \
+		{ echo "There are no kernel headers in $(KDIR): $(ADVICE)." >&2; exit 1; }
+	@mkdir -p $(BUILD)
+	@find $(BUILD) -maxdepth 1 -xtype l -delete
+	@ln -sf $(addprefix $(CURDIR)/,$(SOURCES)) $(BUILD)/
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(BUILD) $(NO_BTF) $(KBUILD_FLAGS) modules
+
+tools: $(TOOLS)
+
+build/tools/%: tests/tools/%.c $(wildcard tests/tools/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(TOOL_CFLAGS) -o $@ $< -Wl,--as-needed -pthread -ldevmapper
+
+setup:
+	@tests/setup.sh
+
+# tests/check takes CASES and KERNEL from the environment.
+export CASES KERNEL
+
+check:
+	@tests/check
+
+check-build check-unit check-vm: check-%:
+	@tests/check $*
+
+demo:
+	@tests/vm/run $(if $(KERNEL),-k $(KERNEL)) --console tests/demo/demo.sh
+
+clean:
+	rm -rf build
+	@test ! -f tests/unit/Makefile || $(MAKE) -C tests/unit clean
+
+help:
+	@echo 'make              build the module for the running kernel, or for KDIR=folder'
+	@echo '                  or KERNEL=6.1 (a name of tests/kernels.list)'
+	@echo 'make setup        as root: install what the tests need, fetch the kernels'
+	@echo 'make check        all tests'
+	@echo 'make check-build  builds without a warning, sparse, checkpatch, shellcheck'
+	@echo 'make check-unit   the tests that need no kernel'
+	@echo 'make check-vm     the tests in a virtual machine; CASES="a b" selects some,'
+	@echo '                  KERNEL=6.12 the kernel'
+	@echo 'make demo         a migration, live, in a virtual machine'
+	@echo 'make clean        remove what was built'
+
+.PHONY: all modules tools setup check check-build check-unit check-vm demo clean help

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Every difference between the kernels that this module builds on, probed by
+ * what the headers offer, never by a version number: stable kernels carry
+ * backports.  Included by .c files only.
+ */
+#ifndef DM_LIVEMIGRATE_COMPAT_H
+#define DM_LIVEMIGRATE_COMPAT_H
+
+#include <linux/blkdev.h>
+#include <linux/device-mapper.h>
+
+/* Older uapi headers keep the flag inside dm's own sources. */
+#ifndef DM_STATUS_NOFLUSH_FLAG
+#define DM_STATUS_NOFLUSH_FLAG (1 << 0)
+#endif
+
+/* A table's mode is an fmode_t up to 6.4, a blk_mode_t since. */
+#ifdef BLK_OPEN_WRITE
+#define LM_MODE_WRITE BLK_OPEN_WRITE
+#else
+#define LM_MODE_WRITE FMODE_WRITE
+#endif
+
+/*
+ * Since 6.11 a queue's features are part of its limits: stacking them clears
+ * what one leg lacks, and hands stable writes on.  Before, dm asks each leg that
+ * it is shown.
+ */
+#ifdef BLK_FEAT_POLL
+#define lm_bdev_polls(bdev) \
+	(bdev_get_queue(bdev)->limits.features & BLK_FEAT_POLL)
+#define lm_keep_features(limits, told) \
+	((limits)->features |= (told)->features & (BLK_FEAT_NOWAIT | BLK_FEAT_POLL))
+#define lm_need_stable_writes(ti, bdev) do { } while (0)
+#else
+#define lm_bdev_polls(bdev) \
+	test_bit(QUEUE_FLAG_POLL, &bdev_get_queue(bdev)->queue_flags)
+#define lm_keep_features(limits, told) do { } while (0)
+#define lm_need_stable_writes(ti, bdev) \
+	((ti)->needs_stable_writes = bdev_stable_writes(bdev))
+#endif
+
+#endif

@@ -1,0 +1,812 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The copier: one pass over the device, from the active leg to the standby.
+ *
+ * lm_copier_work() hands out jobs.  A job is a run of regions whose bits are
+ * clear, within one chunk.  It goes through these steps, each begun from
+ * @done_wq when the one before has ended:
+ *
+ * 1. lock: it holds its range, giving way: a guest's write goes through at
+ *    once, and the regions that it touches are lost to the job.
+ * 2. read: from the active leg.
+ * 3. check: regions that read as zeroes need no data.  Where the standby can
+ *    neither write zeroes nor is known to hold them, it is read as well.
+ * 4. write: now it gives way no longer, so a guest's write waits, one write of
+ *    the standby long.  What was lost is left out.
+ * 5. the bits are set, the range is let go.
+ *
+ * Regions that were lost come again in the next sweep, unless the guest's write
+ * covered them whole.  From the third sweep on a job waits for its range like a
+ * write does, and holds it from beginning to end, so the pass ends whatever the
+ * guest does; it is short then.
+ *
+ * Nothing here waits for memory with a range held: a job's pages are allocated
+ * before, and its bios come from a pool that only jobs use.
+ */
+#include "dm-livemigrate.h"
+
+#include <linux/blkdev.h>
+#include <linux/highmem.h>
+#include <linux/slab.h>
+
+/* In the sweep of this number a job ceases to give way. */
+#define LM_HOLD_SWEEP		2
+/* A job that copies flushes the legs this often, to bound what is redone. */
+#define LM_FLUSH_INTERVAL	(5 * HZ)
+/* Before regions that could not be read are tried again. */
+#define LM_RETRY_DELAY		HZ
+
+enum lm_step { LM_STEP_LOCK, LM_STEP_READ, LM_STEP_CHECK, LM_STEP_WRITE };
+
+/**
+ * struct lm_job - one copy under way.
+ * @t: the instance.
+ * @work: goes on when a step's I/O has ended.
+ * @range: what it copies.
+ * @step: what has been begun.
+ * @from: the leg it reads.
+ * @first: its first region.
+ * @nr: how many regions.
+ * @nr_pages: how many pages it owns.
+ * @yields: it gives way now.
+ * @by_data: zeroes are sent as data: the standby cannot write them otherwise.
+ * @pending: parts of the step's I/O that have not ended.
+ * @status: of the step's I/O.
+ * @unsupported: the standby cannot write zeroes, contrary to what it says.
+ * @skip: regions that need no copy: set, or lost to the guest.
+ * @lost: regions lost to the guest; the range's mask.
+ * @zero: regions that read as zeroes.
+ * @same: of those, the ones that the standby is known to hold as zeroes.
+ * @pages: never sent: what its bios are clones of.
+ * @vecs: its pages, allocated for the largest job.
+ */
+struct lm_job {
+	struct lm_target *t;
+	struct work_struct work;
+	struct lm_range range;
+	enum lm_step step;
+	enum lm_leg from;
+	u64 first;
+	unsigned int nr;
+	unsigned int nr_pages;
+	bool yields;
+	bool by_data;
+	atomic_t pending;
+	blk_status_t status;
+	bool unsupported;
+	DECLARE_BITMAP(skip, LM_CHUNK_REGIONS);
+	DECLARE_BITMAP(lost, LM_CHUNK_REGIONS);
+	DECLARE_BITMAP(zero, LM_CHUNK_REGIONS);
+	DECLARE_BITMAP(same, LM_CHUNK_REGIONS);
+	struct bio pages;
+	struct bio_vec vecs[];
+};
+
+/* ------------------------------------------------------------------------
+ * Jobs: memory
+ */
+
+static void lm_job_free(struct lm_job *job)
+{
+	unsigned int i;
+
+	if (!job)
+		return;
+	for (i = 0; i < job->nr_pages; i++)
+		if (job->vecs[i].bv_page)
+			__free_page(job->vecs[i].bv_page);
+	kfree(job);
+}
+
+static void lm_job_work(struct work_struct *work);
+static void lm_job_granted(struct lm_range *range);
+
+static struct lm_job *lm_job_alloc(struct lm_target *t, gfp_t gfp)
+{
+	unsigned int region = 1U << t->m->bitmap.region_shift;
+	unsigned int i, nr = max(LM_JOB_SECTORS, region) / PAGE_SECTORS;
+	struct lm_job *job;
+
+	job = kzalloc(struct_size(job, vecs, nr), gfp);
+	if (!job)
+		return NULL;
+	job->t = t;
+	job->nr_pages = nr;
+	INIT_WORK(&job->work, lm_job_work);
+	job->range.granted = lm_job_granted;
+	job->range.lost = job->lost;
+	bio_init(&job->pages, NULL, job->vecs, nr, 0);
+	job->pages.bi_vcnt = nr;
+	job->pages.bi_iter.bi_size = nr * PAGE_SIZE;
+	for (i = 0; i < nr; i++) {
+		job->vecs[i].bv_page = alloc_page(gfp);
+		if (!job->vecs[i].bv_page) {
+			lm_job_free(job);
+			return NULL;
+		}
+		job->vecs[i].bv_len = PAGE_SIZE;
+	}
+	return job;
+}
+
+/*
+ * A job that is not in use, if there is memory for one more.  The first one
+ * always exists.  Only lm_copier_work() asks.
+ */
+static struct lm_job *lm_job_get(struct lm_target *t)
+{
+	struct lm_copier *c = &t->copier;
+	unsigned int i;
+
+	for (i = 0; i < LM_NR_JOBS; i++) {
+		/* Pairs with the clear_bit_unlock() of lm_job_put(). */
+		if (test_bit_acquire(i, &c->jobs_busy))
+			continue;
+		if (!c->job[i])
+			c->job[i] = lm_job_alloc(t, GFP_NOWAIT | __GFP_NOWARN);
+		if (c->job[i])
+			return c->job[i];
+	}
+	return NULL;
+}
+
+static unsigned int lm_job_index(const struct lm_job *job)
+{
+	unsigned int i;
+
+	for (i = 0; job->t->copier.job[i] != job; i++)
+		;
+	return i;
+}
+
+/* One job or flush less under way.  The last access of whoever calls it. */
+static void lm_copier_idle(struct lm_copier *c)
+{
+	unsigned long flags;
+
+	/* Under the lock, or lm_copier_wait() might return before the wake-up. */
+	spin_lock_irqsave(&c->idle.lock, flags);
+	if (atomic_dec_and_test(&c->busy))
+		wake_up_all_locked(&c->idle);
+	spin_unlock_irqrestore(&c->idle.lock, flags);
+}
+
+static void lm_job_put(struct lm_job *job)
+{
+	struct lm_target *t = job->t;
+	struct lm_copier *c = &t->copier;
+
+	/* Before the kick, which looks at it. */
+	clear_bit_unlock(lm_job_index(job), &c->jobs_busy);
+	lm_copier_kick(t);
+	lm_copier_idle(c);
+}
+
+/* ------------------------------------------------------------------------
+ * Jobs: sectors and masks
+ */
+
+static sector_t lm_job_sector(const struct lm_job *job, unsigned int region)
+{
+	const struct lm_bitmap *b = &job->t->m->bitmap;
+	sector_t sector = (job->first + region) << b->region_shift;
+
+	return min(sector, b->nr_sectors);
+}
+
+/* The next run of regions in @mask, from *@from on. */
+static bool lm_job_run(const struct lm_job *job, const unsigned long *mask,
+		       unsigned int *from, unsigned int *end)
+{
+	*from = find_next_bit(mask, job->nr, *from);
+	if (*from >= job->nr)
+		return false;
+	*end = find_next_zero_bit(mask, job->nr, *from);
+	return true;
+}
+
+/* Is a region of the job all zeroes in its pages? */
+static bool lm_job_reads_zero(const struct lm_job *job, unsigned int region)
+{
+	unsigned int offset = to_bytes(lm_job_sector(job, region) -
+				       job->range.start);
+	unsigned int end = to_bytes(lm_job_sector(job, region + 1) -
+				    job->range.start);
+
+	while (offset < end) {
+		struct page *page = job->vecs[offset / PAGE_SIZE].bv_page;
+		unsigned int in_page = offset_in_page(offset);
+		unsigned int len = min_t(unsigned int, PAGE_SIZE - in_page,
+					 end - offset);
+		void *p = kmap_local_page(page);
+		bool zero = !memchr_inv(p + in_page, 0, len);
+
+		kunmap_local(p);
+		if (!zero)
+			return false;
+		offset += len;
+	}
+	return true;
+}
+
+static void lm_job_clear_pages(struct lm_job *job, unsigned int region)
+{
+	unsigned int offset = to_bytes(lm_job_sector(job, region) -
+				       job->range.start);
+	unsigned int end = to_bytes(lm_job_sector(job, region + 1) -
+				    job->range.start);
+
+	while (offset < end) {
+		unsigned int in_page = offset_in_page(offset);
+		unsigned int len = min_t(unsigned int, PAGE_SIZE - in_page,
+					 end - offset);
+
+		memzero_page(job->vecs[offset / PAGE_SIZE].bv_page, in_page, len);
+		offset += len;
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * Jobs: I/O
+ */
+
+/* One part of a step's I/O less; the last one goes on to the next. */
+static void lm_job_dec(struct lm_job *job)
+{
+	if (atomic_dec_and_test(&job->pending))
+		queue_work(job->t->done_wq, &job->work);
+}
+
+static void lm_job_endio(struct bio *bio)
+{
+	struct lm_job *job = bio->bi_private;
+
+	if (unlikely(bio->bi_status)) {
+		if (bio_op(bio) == REQ_OP_WRITE_ZEROES &&
+		    lm_not_supported(bio->bi_status))
+			WRITE_ONCE(job->unsupported, true);
+		else
+			WRITE_ONCE(job->status, bio->bi_status);
+	}
+	bio_put(bio);
+	lm_job_dec(job);
+}
+
+/* Begin a step's I/O; lm_job_dec() ends the caller's own part of it. */
+static void lm_job_begin(struct lm_job *job, enum lm_step step)
+{
+	job->step = step;
+	job->status = BLK_STS_OK;
+	job->unsupported = false;
+	atomic_set(&job->pending, 1);
+}
+
+/* Regions [from, end) to or from a leg, by the job's own pages. */
+static void lm_job_submit(struct lm_job *job, enum lm_leg leg, blk_opf_t opf,
+			  unsigned int from, unsigned int end)
+{
+	sector_t start = lm_job_sector(job, from);
+	sector_t len = lm_job_sector(job, end) - start;
+	struct lm_target *t = job->t;
+	struct block_device *bdev = lm_leg_bdev(t, leg);
+	struct bio_set *bios = &t->copier.bios;
+	struct bio *bio;
+
+	if ((opf & REQ_OP_MASK) == REQ_OP_WRITE_ZEROES) {
+		bio = bio_alloc_bioset(bdev, 0, opf, GFP_NOIO, bios);
+		bio->bi_iter.bi_size = to_bytes(len);
+	} else {
+		bio = bio_alloc_clone(bdev, &job->pages, GFP_NOIO, bios);
+		bio->bi_opf = opf;
+		bio_trim(bio, start - job->range.start, len);
+	}
+	bio->bi_iter.bi_sector = t->start[leg] + start;
+	bio->bi_private = job;
+	bio->bi_end_io = lm_job_endio;
+	atomic_inc(&job->pending);
+	submit_bio_noacct(bio);
+}
+
+/* The job's regions in @mask, run by run. */
+static void lm_job_submit_mask(struct lm_job *job, enum lm_leg leg,
+			       blk_opf_t opf, const unsigned long *mask)
+{
+	unsigned int from, end;
+
+	for (from = 0; lm_job_run(job, mask, &from, &end); from = end)
+		lm_job_submit(job, leg, opf, from, end);
+}
+
+/* ------------------------------------------------------------------------
+ * Jobs: steps
+ */
+
+static void lm_job_finish(struct lm_job *job, bool begun)
+{
+	lm_range_unlock(&job->t->m->ranges, &job->range);
+	if (begun)
+		lm_phase_io_end(job->t->m, LM_BOTH_LEGS);
+	lm_job_put(job);
+}
+
+/* The range is held.  Read, unless there is nothing left to copy. */
+static void lm_job_read(struct lm_job *job)
+{
+	struct lm_migration *m = job->t->m;
+	unsigned int i;
+
+	if (!lm_phase_copy_begin(m, &job->from)) {
+		lm_job_finish(job, false);
+		return;
+	}
+	/*
+	 * After copy_begin(): a bit that is clear now, and not lost, was clear
+	 * then as well, so the roles are still those.
+	 */
+	bitmap_zero(job->skip, job->nr);
+	for (i = 0; i < job->nr; i++)
+		if (lm_bitmap_any_set(&m->bitmap, job->first + i, 1))
+			__set_bit(i, job->skip);
+	bitmap_or(job->skip, job->skip, job->lost, job->nr);
+	if (bitmap_full(job->skip, job->nr)) {
+		lm_job_finish(job, true);
+		return;
+	}
+
+	lm_job_begin(job, LM_STEP_READ);
+	lm_job_submit(job, job->from, REQ_OP_READ, 0, job->nr);
+	lm_job_dec(job);
+}
+
+static void lm_job_write(struct lm_job *job)
+{
+	enum lm_leg to = lm_other_leg(job->from);
+	DECLARE_BITMAP(data, LM_CHUNK_REGIONS);
+	DECLARE_BITMAP(zeroes, LM_CHUNK_REGIONS);
+	struct blk_plug plug;
+
+	if (job->yields) {
+		lm_range_harden(&job->t->m->ranges, &job->range);
+		bitmap_or(job->skip, job->skip, job->lost, job->nr);
+		job->yields = false;
+	}
+	if (!lm_phase_is_attached(job->t->m)) {
+		lm_job_finish(job, true);
+		return;
+	}
+	bitmap_complement(data, job->skip, job->nr);
+	bitmap_and(zeroes, data, job->zero, job->nr);
+	bitmap_andnot(data, data, job->zero, job->nr);
+	bitmap_andnot(zeroes, zeroes, job->same, job->nr);
+
+	lm_job_begin(job, LM_STEP_WRITE);
+	if (to == LM_DEST)
+		lm_phase_write_dest(job->t->m);
+	blk_start_plug(&plug);
+	lm_job_submit_mask(job, to, REQ_OP_WRITE, data);
+	lm_job_submit_mask(job, to, job->by_data ? REQ_OP_WRITE :
+			   REQ_OP_WRITE_ZEROES, zeroes);
+	blk_finish_plug(&plug);
+	lm_job_dec(job);
+}
+
+/* Zeroes that the standby must be read for are in @zero, the rest in @same. */
+static void lm_job_check(struct lm_job *job)
+{
+	enum lm_leg to = lm_other_leg(job->from);
+	unsigned int i;
+
+	bitmap_zero(job->zero, job->nr);
+	bitmap_zero(job->same, job->nr);
+	for (i = 0; i < job->nr; i++)
+		if (!test_bit(i, job->skip) && lm_job_reads_zero(job, i))
+			__set_bit(i, job->zero);
+
+	job->by_data = !lm_leg_zeroes(job->t, to);
+	if (lm_phase_reads_zero(job->t->m, to)) {
+		bitmap_copy(job->same, job->zero, job->nr);
+	} else if (job->by_data && !bitmap_empty(job->zero, job->nr)) {
+		lm_job_begin(job, LM_STEP_CHECK);
+		lm_job_submit_mask(job, to, REQ_OP_READ, job->zero);
+		lm_job_dec(job);
+		return;
+	}
+	lm_job_write(job);
+}
+
+/* The pages of the regions in @zero hold what the standby holds there. */
+static void lm_job_checked(struct lm_job *job)
+{
+	unsigned int i;
+
+	if (job->status)
+		lm_migration_error(job->t->m, lm_other_leg(job->from), 'r',
+				   job->range.start,
+				   blk_status_to_errno(job->status));
+	for_each_set_bit(i, job->zero, job->nr) {
+		if (!job->status && lm_job_reads_zero(job, i))
+			__set_bit(i, job->same);
+		else
+			lm_job_clear_pages(job, i);
+	}
+	lm_job_write(job);
+}
+
+static void lm_job_read_done(struct lm_job *job)
+{
+	struct lm_copier *c = &job->t->copier;
+
+	if (job->status) {
+		lm_migration_error(job->t->m, job->from, 'r', job->range.start,
+				   blk_status_to_errno(job->status));
+		WRITE_ONCE(c->errors, true);
+		lm_job_finish(job, true);
+		return;
+	}
+	lm_job_check(job);
+}
+
+static void lm_job_write_done(struct lm_job *job)
+{
+	enum lm_leg to = lm_other_leg(job->from);
+	struct lm_migration *m = job->t->m;
+	unsigned int from, end;
+	DECLARE_BITMAP(done, LM_CHUNK_REGIONS);
+
+	if (job->unsupported && !job->status) {
+		/* The pages are zeroes: send them instead. */
+		job->by_data = true;
+		lm_job_write(job);
+		return;
+	}
+	if (job->status) {
+		lm_migration_error(m, to, 'w', job->range.start,
+				   blk_status_to_errno(job->status));
+		lm_phase_failed(m, LM_LEG_MASK(to), LM_LEG_MASK(to),
+				job->range.start, job->range.end);
+		lm_job_finish(job, true);
+		return;
+	}
+
+	bitmap_andnot(done, job->zero, job->skip, job->nr);
+	for (from = 0; lm_job_run(job, done, &from, &end); from = end)
+		lm_phase_good(m, lm_job_sector(job, from),
+			      lm_job_sector(job, end), LM_ZERO);
+	bitmap_or(done, job->skip, job->zero, job->nr);
+	bitmap_complement(done, done, job->nr);
+	for (from = 0; lm_job_run(job, done, &from, &end); from = end)
+		lm_phase_good(m, lm_job_sector(job, from),
+			      lm_job_sector(job, end), LM_COPIED);
+	lm_job_finish(job, true);
+}
+
+static void lm_job_work(struct work_struct *work)
+{
+	struct lm_job *job = container_of(work, struct lm_job, work);
+
+	switch (job->step) {
+	case LM_STEP_LOCK:
+		lm_job_read(job);
+		break;
+	case LM_STEP_READ:
+		lm_job_read_done(job);
+		break;
+	case LM_STEP_CHECK:
+		lm_job_checked(job);
+		break;
+	case LM_STEP_WRITE:
+		lm_job_write_done(job);
+		break;
+	}
+}
+
+static void lm_job_granted(struct lm_range *range)
+{
+	struct lm_job *job = container_of(range, struct lm_job, range);
+
+	queue_work(job->t->done_wq, &job->work);
+}
+
+static void lm_job_start(struct lm_job *job, u64 first, unsigned int nr,
+			 bool yields)
+{
+	struct lm_ranges *ranges = &job->t->m->ranges;
+	struct lm_copier *c = &job->t->copier;
+
+	set_bit(lm_job_index(job), &c->jobs_busy);
+	atomic_inc(&c->busy);
+	job->first = first;
+	job->nr = nr;
+	job->yields = yields;
+	job->range.start = lm_job_sector(job, 0);
+	job->range.end = lm_job_sector(job, nr);
+	job->step = LM_STEP_LOCK;
+	bitmap_zero(job->lost, nr);
+
+	if (yields)
+		lm_range_lock_yielding(ranges, &job->range);
+	else if (!lm_range_lock(ranges, &job->range))
+		return;
+	lm_job_read(job);
+}
+
+/* ------------------------------------------------------------------------
+ * The pass
+ */
+
+/*
+ * Flush both legs: at the end, to be synced, and from time to time, so that a
+ * standby that fails has not lost all that was ever copied.
+ */
+static void lm_copier_flushed(struct lm_flush *flush, blk_status_t status)
+{
+	struct lm_target *t = flush->t;
+	struct lm_copier *c = &t->copier;
+
+	if (status)
+		WRITE_ONCE(c->errors, true);
+	else if (c->flush_syncs && flush->legs == LM_BOTH_LEGS)
+		lm_phase_sync_end(t->m, c->flush_clears);
+	clear_bit_unlock(0, &c->flushing);
+	lm_copier_kick(t);
+	lm_copier_idle(c);
+}
+
+static void lm_copier_flush(struct lm_target *t, bool syncs)
+{
+	struct lm_copier *c = &t->copier;
+
+	if (test_and_set_bit(0, &c->flushing))
+		return;
+	c->flush_syncs = syncs;
+	atomic_inc(&c->busy);
+	c->last_flush = jiffies;
+	c->flush.t = t;
+	c->flush.clone = NULL;
+	c->flush.done = lm_copier_flushed;
+	lm_flush_start(&c->flush);
+}
+
+/*
+ * How long copy_rate makes the next job wait, jiffies.  The budget of a tenth
+ * of a second may be used at once.
+ */
+static unsigned long lm_copier_delay(struct lm_copier *c, unsigned int rate)
+{
+	s64 us;
+
+	if (rate != c->rate) {
+		c->rate = rate;
+		c->next = 0;
+	}
+	if (!rate)
+		return 0;
+	us = ktime_us_delta(ktime_sub_ms(c->next, 100), ktime_get());
+	return us > 0 ? usecs_to_jiffies(us) + 1 : 0;
+}
+
+static void lm_copier_charge(struct lm_copier *c, unsigned int rate,
+			     sector_t sectors)
+{
+	ktime_t now = ktime_get();
+
+	if (!rate)
+		return;
+	if (ktime_before(c->next, now))
+		c->next = now;
+	c->next = ktime_add_ns(c->next, div_u64(sectors * (NSEC_PER_SEC / 2),
+						rate));
+}
+
+/* Begin again, because the last pass has ended or there is a new standby. */
+static void lm_copier_restart(struct lm_copier *c)
+{
+	c->cursor = 0;
+	c->sweep = 0;
+	c->careful = false;
+	c->errors = false;
+	c->next = 0;
+}
+
+/* Give back what only a pass under way needs. */
+static void lm_copier_trim(struct lm_copier *c)
+{
+	unsigned int i;
+
+	for (i = 1; i < LM_NR_JOBS; i++) {
+		if (test_bit_acquire(i, &c->jobs_busy))
+			continue;
+		lm_job_free(c->job[i]);
+		c->job[i] = NULL;
+	}
+}
+
+/*
+ * The next run to copy.  Returns its length in regions, 0 at the sweep's end.
+ */
+static unsigned int lm_copier_next(struct lm_target *t, u64 *first)
+{
+	struct lm_copier *c = &t->copier;
+	struct lm_bitmap *b = &t->m->bitmap;
+	unsigned int sectors = c->sweep < LM_HOLD_SWEEP ? LM_JOB_SECTORS :
+							  LM_HOLD_SECTORS;
+	u64 chunk_end, max;
+
+	*first = lm_bitmap_next_clear(b, c->cursor, b->nr_regions);
+	if (*first == b->nr_regions)
+		return 0;
+
+	/* Region by region where reads fail: the good ones come through. */
+	max = c->careful ? 1 : max(sectors >> b->region_shift, 1U);
+	chunk_end = (((*first << b->region_shift) | (LM_CHUNK_SECTORS - 1)) + 1)
+		    >> b->region_shift;
+	max = min(max, chunk_end - *first);
+	max = max_t(u64, lm_bitmap_clear_run(b, *first, max), 1);
+	c->cursor = *first + max;
+	return max;
+}
+
+/*
+ * The sweep has ended, and so have its jobs.  Returns whether another one may
+ * begin now; if not, something will kick us, or the delay is set.
+ */
+static bool lm_copier_sweep_ended(struct lm_target *t)
+{
+	struct lm_copier *c = &t->copier;
+	bool errors = c->errors;
+	u64 clears;
+
+	c->cursor = 0;
+	c->sweep++;
+	c->careful = errors;
+	c->errors = false;
+	if (errors) {
+		queue_delayed_work(t->done_wq, &c->work, LM_RETRY_DELAY);
+		return false;
+	}
+	if (lm_phase_sync_begin(t->m, &clears)) {
+		c->flush_clears = clears;
+		lm_copier_flush(t, true);
+		return false;
+	}
+	return true;
+}
+
+static void lm_copier_work(struct work_struct *work)
+{
+	struct lm_copier *c = container_of(to_delayed_work(work),
+					   struct lm_copier, work);
+	struct lm_target *t = container_of(c, struct lm_target, copier);
+	struct lm_migration *m = t->m;
+	unsigned int attachments, nr;
+	struct blk_plug plug;
+	struct lm_job *job;
+	u64 first;
+
+	blk_start_plug(&plug);
+	while (!READ_ONCE(c->stopped) && !READ_ONCE(m->paused)) {
+		unsigned int rate = READ_ONCE(m->copy_rate);
+		unsigned long delay = lm_copier_delay(c, rate);
+
+		if (!lm_phase_wants_copy(m, &attachments)) {
+			lm_copier_restart(c);
+			lm_copier_trim(c);
+			break;
+		}
+		if (attachments != c->attachments) {
+			c->attachments = attachments;
+			lm_copier_restart(c);
+		}
+		if (delay) {
+			queue_delayed_work(t->done_wq, &c->work, delay);
+			break;
+		}
+		if (time_after(jiffies, c->last_flush + LM_FLUSH_INTERVAL))
+			lm_copier_flush(t, false);
+
+		job = lm_job_get(t);
+		if (!job)
+			break;
+		nr = lm_copier_next(t, &first);
+		if (nr) {
+			lm_copier_charge(c, rate, nr << m->bitmap.region_shift);
+			lm_job_start(job, first, nr, c->sweep < LM_HOLD_SWEEP);
+		} else if (READ_ONCE(c->jobs_busy) || test_bit(0, &c->flushing) ||
+			   !lm_copier_sweep_ended(t)) {
+			break;
+		}
+	}
+	blk_finish_plug(&plug);
+}
+
+/**
+ * lm_copier_kick - look whether there is something to copy
+ * @t: the instance.
+ *
+ * Context: any.
+ */
+void lm_copier_kick(struct lm_target *t)
+{
+	mod_delayed_work(t->done_wq, &t->copier.work, 0);
+}
+
+/**
+ * lm_copier_stop - begin no more jobs
+ * @t: the instance.
+ *
+ * Context: process; does not wait.
+ */
+void lm_copier_stop(struct lm_target *t)
+{
+	WRITE_ONCE(t->copier.stopped, true);
+}
+
+/**
+ * lm_copier_wait - wait until all that was begun has ended
+ * @t: the instance; lm_copier_stop() was called.
+ *
+ * Context: process, sleeps.
+ */
+void lm_copier_wait(struct lm_target *t)
+{
+	struct lm_copier *c = &t->copier;
+
+	cancel_delayed_work_sync(&c->work);
+	wait_event(c->idle, !atomic_read(&c->busy));
+	/* Let the one who woke us leave its lock. */
+	spin_lock_irq(&c->idle.lock);
+	spin_unlock_irq(&c->idle.lock);
+	/* The last job has kicked it again, in vain. */
+	cancel_delayed_work_sync(&c->work);
+}
+
+/**
+ * lm_copier_start - go on
+ * @t: the instance.
+ *
+ * Context: any.
+ */
+void lm_copier_start(struct lm_target *t)
+{
+	WRITE_ONCE(t->copier.stopped, false);
+	lm_copier_kick(t);
+}
+
+/**
+ * lm_copier_init - prepare a copier, which stands still
+ * @t: the instance.
+ * @error: on error, a sentence.
+ *
+ * Context: process, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int lm_copier_init(struct lm_target *t, char **error)
+{
+	struct lm_copier *c = &t->copier;
+
+	INIT_DELAYED_WORK(&c->work, lm_copier_work);
+	init_waitqueue_head(&c->idle);
+	c->stopped = true;
+	c->last_flush = jiffies;
+	c->job[0] = lm_job_alloc(t, GFP_KERNEL);
+	if (!c->job[0] || bioset_init(&c->bios, BIO_POOL_SIZE, 0, 0)) {
+		*error = "no memory for the copier";
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/**
+ * lm_copier_exit - the end of lm_copier_init()'s
+ * @t: the instance; all zeroes will do.  Nothing is under way.
+ *
+ * Context: process, may sleep.
+ */
+void lm_copier_exit(struct lm_target *t)
+{
+	unsigned int i;
+
+	for (i = 0; i < LM_NR_JOBS; i++)
+		lm_job_free(t->copier.job[i]);
+	bioset_exit(&t->copier.bios);
+}

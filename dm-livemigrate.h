@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * dm-livemigrate: shared types, and every function that one file of the module
+ * offers to another.
+ *
+ * Words (docs/livemigrate.rst has them all):
+ *
+ *   leg      one of the two devices, source and dest.  One is active: it
+ *            answers reads, and its result is the guest's.  The other is the
+ *            standby: it gets every write as well.
+ *   region   what one bit of the bitmap stands for: "the standby holds what
+ *            the active leg holds here".  4 KiB unless asked otherwise.
+ *   chunk    1 MiB.  A guest's bio (discards apart) and a copy stay within
+ *            one.
+ *   final    committed or aborted: one leg is left, for ever.
+ *
+ * Units: sector_t is 512-byte sectors counted from the start of the target;
+ * regions and chunks are u64 indices.
+ *
+ * Locks, outer to inner.  docs/design.rst says why.
+ *
+ *   lm_migration.messages     mutex, one message at a time
+ *   lm_phase.lock             spinlock, irqsave; the state, and all clearing
+ *                             of bits
+ *   lm_bucket.lock            spinlock, irqsave; never with lm_phase.lock held,
+ *                             and nothing is taken inside it
+ *   bitmap words              atomic bit operations, no lock
+ *
+ * Nothing is allocated or submitted under a spinlock.
+ */
+#ifndef DM_LIVEMIGRATE_H
+#define DM_LIVEMIGRATE_H
+
+#include <linux/atomic.h>
+#include <linux/bio.h>
+#include <linux/bitmap.h>
+#include <linux/device-mapper.h>
+#include <linux/kref.h>
+#include <linux/ktime.h>
+#include <linux/list.h>
+#include <linux/mempool.h>
+#include <linux/mutex.h>
+#include <linux/percpu-refcount.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#define DM_MSG_PREFIX "livemigrate"
+
+#define LM_CHUNK_SHIFT		11
+#define LM_CHUNK_SECTORS	(1U << LM_CHUNK_SHIFT)
+#define LM_MIN_REGION		8U
+#define LM_MAX_REGION		LM_CHUNK_SECTORS
+#define LM_CHUNK_PAGES		(LM_CHUNK_SECTORS / PAGE_SECTORS)
+/* Regions in a chunk at the smallest region size: the length of all masks. */
+#define LM_CHUNK_REGIONS	(LM_CHUNK_SECTORS / LM_MIN_REGION)
+
+enum lm_leg { LM_SOURCE, LM_DEST, LM_NR_LEGS };
+
+#define LM_LEG_MASK(leg)	(1U << (leg))
+#define LM_BOTH_LEGS		(LM_LEG_MASK(LM_SOURCE) | LM_LEG_MASK(LM_DEST))
+
+static inline enum lm_leg lm_other_leg(enum lm_leg leg)
+{
+	return leg == LM_SOURCE ? LM_DEST : LM_SOURCE;
+}
+
+/* ------------------------------------------------------------------------
+ * bitmap.c: bits, counts, runs.  Knows nothing of bios and phases.
+ */
+
+/* What set a bit.  Each has its counter; see lm_bitmap_done(). */
+enum lm_cause {
+	LM_COPIED,		/* the copier, with data */
+	LM_WRITTEN,		/* a mirrored write that covered the region */
+	LM_ZERO,		/* the copier, which found zeroes */
+	LM_RESTORED,		/* saved by an earlier run */
+	LM_NR_CAUSES
+};
+
+/**
+ * struct lm_bitmap - which regions the standby holds, and which chunks of the
+ * legs are not flushed.
+ * @bits: a bit for each region.
+ * @unflushed: a bit for each chunk: written to since the last flush that both
+ *	legs ended well.
+ * @flushing: the part of @unflushed that the flush now under way will cover.
+ * @collecting: bit 0 is held by the flush that owns @flushing.
+ * @set: how many bits each cause has set.
+ * @cleared: how many set bits were cleared again.
+ */
+struct lm_bitmap {
+	unsigned long *bits;
+	unsigned long *unflushed;
+	unsigned long *flushing;
+	unsigned long collecting;
+	sector_t nr_sectors;
+	u64 nr_regions;
+	u64 nr_chunks;
+	unsigned int region_shift;
+	atomic64_t set[LM_NR_CAUSES];
+	atomic64_t cleared;
+};
+
+int lm_bitmap_init(struct lm_bitmap *b, sector_t nr_sectors,
+		   unsigned int region_shift);
+void lm_bitmap_exit(struct lm_bitmap *b);
+u64 lm_bitmap_touched(const struct lm_bitmap *b, sector_t start, sector_t end,
+		      u64 *first);
+u64 lm_bitmap_covered(const struct lm_bitmap *b, sector_t start, sector_t end,
+		      u64 *first);
+u64 lm_bitmap_set(struct lm_bitmap *b, u64 first, u64 nr, enum lm_cause cause);
+u64 lm_bitmap_clear(struct lm_bitmap *b, u64 first, u64 nr);
+bool lm_bitmap_all_set(const struct lm_bitmap *b, u64 first, u64 nr);
+bool lm_bitmap_any_set(const struct lm_bitmap *b, u64 first, u64 nr);
+u64 lm_bitmap_next_clear(const struct lm_bitmap *b, u64 from, u64 end);
+u64 lm_bitmap_clear_run(const struct lm_bitmap *b, u64 from, u64 max);
+u64 lm_bitmap_done(const struct lm_bitmap *b);
+bool lm_bitmap_full(const struct lm_bitmap *b);
+
+void lm_unflushed_mark(struct lm_bitmap *b, sector_t start);
+bool lm_unflushed_test(const struct lm_bitmap *b, sector_t start);
+bool lm_unflushed_collect(struct lm_bitmap *b);
+void lm_unflushed_drop(struct lm_bitmap *b);
+void lm_unflushed_put_back(struct lm_bitmap *b);
+u64 lm_unflushed_next(const struct lm_bitmap *b, u64 chunk, u64 end);
+void lm_unflushed_reset(struct lm_bitmap *b);
+
+/* ------------------------------------------------------------------------
+ * range.c: who may touch which sectors now.  Does not know what for.
+ */
+
+#define LM_RANGE_BUCKETS	256
+
+/**
+ * struct lm_range - sectors that somebody holds or waits for.
+ * @start: first sector.
+ * @end: the sector behind the last.  Never beyond @start's chunk.
+ * @granted: called once when a range that lm_range_lock() queued is held: from
+ *	any context, with no lock of range.c held, possibly before
+ *	lm_range_lock() has returned.
+ * @lost: where the holder gives way while it reads: a bit for each region from
+ *	@start on that somebody else has touched.  NULL for all others.
+ * @queued: when it began to wait.
+ *
+ * The rest belongs to range.c.
+ */
+struct lm_range {
+	sector_t start;
+	sector_t end;
+	void (*granted)(struct lm_range *range);
+	unsigned long *lost;
+	ktime_t queued;
+
+	struct list_head node;
+	struct list_head grant;
+	unsigned int blockers;
+	bool yielding;
+};
+
+struct lm_bucket {
+	spinlock_t lock;
+	struct list_head ranges;	/* in the order of their coming */
+};
+
+struct lm_ranges {
+	unsigned int region_shift;
+	struct lm_bucket *bucket;
+};
+
+int lm_ranges_init(struct lm_ranges *rs, unsigned int region_shift);
+void lm_ranges_exit(struct lm_ranges *rs);
+bool lm_range_lock(struct lm_ranges *rs, struct lm_range *range);
+bool lm_range_trylock(struct lm_ranges *rs, struct lm_range *range);
+void lm_range_lock_yielding(struct lm_ranges *rs, struct lm_range *range);
+void lm_range_harden(struct lm_ranges *rs, struct lm_range *range);
+void lm_range_unlock(struct lm_ranges *rs, struct lm_range *range);
+
+/* ------------------------------------------------------------------------
+ * phase.c: the state, the one setter, what is allowed.  Never sees a bio.
+ */
+
+enum lm_standby { LM_ATTACHED, LM_FAILED, LM_DROPPED };
+
+enum lm_phase_name {
+	LM_COPYING, LM_SYNCED, LM_SWITCHED, LM_DEGRADED, LM_ABORTED,
+	LM_COMMITTED,
+};
+
+struct lm_migration;
+
+/**
+ * struct lm_leg_ref - I/O of ours in flight on a leg.
+ * @ref: live while the leg takes part; killed when it fails or is dropped.
+ * @idle: killed, and nothing is in flight any more.
+ */
+struct lm_leg_ref {
+	struct percpu_ref ref;
+	struct lm_migration *m;
+	enum lm_leg leg;
+	bool idle;
+};
+
+/**
+ * struct lm_phase - the state of a migration; the phase derives from it.
+ * @lock: guards all but the refs' counts.
+ * @active: the leg that answers reads.
+ * @standby: what the other leg is.
+ * @synced: all bits are set, and both legs were flushed since the last was.
+ * @complete: the standby holds, flushed, all that the guest has written; what
+ *	it has discarded since may differ.
+ * @dropping: abort or commit was asked for; the standby goes once it is idle.
+ * @dest_zeroed: where its bit is clear the dest still reads as zeroes.
+ * @dest_written: the dest was written to: a line printed from now on must not
+ *	claim that it is all zeroes.  Set without the lock.
+ * @clears: counts the clearings of bits, to notice one during a flush.
+ * @attachments: counts the times that a standby was attached.
+ * @rescues: reads in flight on a failed standby.
+ * @shown: the phase that the last event told of.
+ * @events: counts phase changes.
+ * @idle: woken when a leg becomes idle or dropped.
+ */
+struct lm_phase {
+	spinlock_t lock;
+	enum lm_leg active;
+	enum lm_standby standby;
+	bool synced;
+	bool complete;
+	bool dropping;
+	bool dest_zeroed;
+	bool dest_written;
+	u64 clears;
+	unsigned int attachments;
+	unsigned int rescues;
+	enum lm_phase_name shown;
+	atomic_t events;
+	wait_queue_head_t idle;
+	struct lm_leg_ref leg[LM_NR_LEGS];
+};
+
+/* Why a request was refused; dm-livemigrate.c has the sentences. */
+enum lm_refusal {
+	LM_ALLOWED,
+	LM_NOT_SYNCED,		/* regions are still to be copied: wait */
+	LM_STANDBY_FAILED,	/* the standby failed: reattach */
+	LM_SOURCE_ACTIVE,	/* it runs on the source: cut over first */
+	LM_DEST_ACTIVE,		/* it runs on the dest: fail back first */
+	LM_IS_ABORTED,
+	LM_IS_COMMITTED,
+	LM_IS_DROPPING,		/* abort or commit is under way */
+	LM_IN_FLIGHT,		/* I/O is still in flight on the standby: wait */
+	LM_NOT_DROPPED,		/* the same, for a leg on its way out */
+};
+
+/* A copy of the state at one instant; @dest_zeroed: as a line may claim it. */
+struct lm_snapshot {
+	enum lm_phase_name phase;
+	enum lm_leg active;
+	enum lm_standby standby;
+	bool dest_zeroed;
+};
+
+int lm_phase_init(struct lm_migration *m, enum lm_leg active,
+		  enum lm_standby standby, bool dest_zeroed);
+void lm_phase_exit(struct lm_migration *m);
+void lm_phase_snapshot(struct lm_migration *m, struct lm_snapshot *snap);
+bool lm_phase_is_final(const struct lm_migration *m);
+bool lm_phase_is_attached(const struct lm_migration *m);
+
+enum lm_leg lm_phase_read_begin(struct lm_migration *m);
+void lm_phase_write_dest(struct lm_migration *m);
+unsigned int lm_phase_write_begin(struct lm_migration *m, sector_t start,
+				  sector_t end);
+unsigned int lm_phase_flush_begin(struct lm_migration *m);
+bool lm_phase_copy_begin(struct lm_migration *m, enum lm_leg *from);
+void lm_phase_io_end(struct lm_migration *m, unsigned int legs);
+
+void lm_phase_good(struct lm_migration *m, sector_t start, sector_t end,
+		   enum lm_cause cause);
+enum lm_leg lm_phase_failed(struct lm_migration *m, unsigned int sent,
+			    unsigned int failed, sector_t start, sector_t end);
+void lm_phase_clear(struct lm_migration *m, sector_t start, sector_t end);
+
+bool lm_phase_rescue_begin(struct lm_migration *m, enum lm_leg used,
+			   sector_t start, sector_t end, bool *counted);
+void lm_phase_rescue_end(struct lm_migration *m, enum lm_leg leg, bool counted);
+
+bool lm_phase_sync_begin(struct lm_migration *m, u64 *clears);
+bool lm_phase_sync_end(struct lm_migration *m, u64 clears);
+bool lm_phase_wants_copy(struct lm_migration *m, unsigned int *attachments);
+bool lm_phase_reads_zero(struct lm_migration *m, enum lm_leg leg);
+
+enum lm_refusal lm_phase_cutover(struct lm_migration *m);
+enum lm_refusal lm_phase_failback(struct lm_migration *m);
+enum lm_refusal lm_phase_abort(struct lm_migration *m);
+enum lm_refusal lm_phase_may_commit(struct lm_migration *m);
+enum lm_refusal lm_phase_commit(struct lm_migration *m);
+enum lm_refusal lm_phase_reattach(struct lm_migration *m);
+
+/* ------------------------------------------------------------------------
+ * registry.c: the state that outlives a table.
+ */
+
+/* Where a leg lies: sectors of a whole disk, so that aliases are seen. */
+struct lm_place {
+	dev_t disk;		/* 0: dropped, printed as "-" */
+	sector_t start;
+};
+
+/* Counters for status that belong to no other struct. */
+struct lm_stats {
+	atomic64_t mirrored;		/* guest writes sent to both legs */
+	atomic64_t in_flight;		/* guest writes not ended yet */
+	atomic64_t held;		/* guest writes that waited for a range */
+	atomic64_t held_max_us;
+	atomic64_t read_errors;		/* of either leg */
+	atomic64_t write_errors;
+	atomic64_t mismatches;
+	spinlock_t lock;		/* the first error, set once */
+	bool has_error;
+	char error_op;			/* r, w or f (flush) */
+	enum lm_leg error_leg;
+	sector_t error_sector;
+	int error;
+};
+
+/* Loaded; live; replaced by another target's table, so of no use any more. */
+enum lm_life { LM_LOADED, LM_LIVE, LM_RETIRED };
+
+/**
+ * struct lm_migration - one migration: all that must survive a table reload.
+ * @refs: one for each table that names it, loaded or live.
+ * @life: whether its table was ever live; under lm_registry_lock.
+ * @table: the table that it was made for.  Only compared.
+ * @md: the mapped device; with @begin and @len the place in its table.
+ * @place: the legs.
+ * @messages: one message at a time.
+ * @paused: the copier stands still.
+ * @copy_rate: KiB/s the copier may use, 0 for no limit.
+ * @flushes: flushes of both legs in flight.
+ * @owner: the live table's struct lm_target, NULL while there is none; under
+ *	phase.lock.
+ * @poke: called under phase.lock, from any context, when the phase changed or
+ *	there may be something for the copier to do.
+ *
+ * Holds no dm_target and no dm_dev: those belong to a table.
+ */
+struct lm_migration {
+	struct list_head node;
+	struct kref refs;
+	enum lm_life life;
+	const struct dm_table *table;
+	struct mapped_device *md;
+	sector_t begin;
+	sector_t len;
+	struct lm_place place[LM_NR_LEGS];
+
+	struct lm_bitmap bitmap;
+	struct lm_ranges ranges;
+	struct lm_phase phase;
+	struct lm_stats stats;
+
+	struct mutex messages;
+	bool paused;
+	unsigned int copy_rate;
+	atomic_t flushes;
+
+	void *owner;
+	void (*poke)(void *owner);
+};
+
+void lm_migration_poke(struct lm_migration *m);
+void lm_migration_error(struct lm_migration *m, enum lm_leg leg, char op,
+			sector_t sector, int error);
+
+/* What a table line asks for. */
+struct lm_config {
+	const struct dm_table *table;
+	struct mapped_device *md;
+	sector_t begin;
+	sector_t len;
+	struct lm_place place[LM_NR_LEGS];
+	unsigned int region_size;
+	unsigned int copy_rate;
+	bool has_region_size;
+	bool paused;
+	bool dest_zeroed;
+	bool detached;
+	bool has_active;
+	enum lm_leg active;
+};
+
+struct lm_migration *lm_registry_get(const struct lm_config *cfg, char *why,
+				     size_t len);
+int lm_registry_go_live(struct lm_migration *m, unsigned int named);
+void lm_registry_retire(struct lm_migration *m);
+void lm_registry_put(struct lm_migration *m);
+
+/* ------------------------------------------------------------------------
+ * A table's instance, and the way of the data.
+ */
+
+struct lm_target;
+
+/* A bio for each leg.  No array: a bio ends in vectors, which we do not use. */
+struct lm_leg_bios {
+	struct bio source;
+	struct bio dest;
+};
+
+static inline struct bio *lm_leg_bio(struct lm_leg_bios *bios, enum lm_leg leg)
+{
+	return leg == LM_SOURCE ? &bios->source : &bios->dest;
+}
+
+/**
+ * struct lm_flush - a flush of every leg that takes part.
+ * @clone: the guest's bio that it serves, for accounting; or NULL.
+ * @done: called from any context.  @status is the active leg's, or
+ *	BLK_STS_AGAIN if the active leg has changed to one that the flush was
+ *	not sent to: send it again, from a context that may submit.
+ *
+ * The rest belongs to leg.c.
+ */
+struct lm_flush {
+	struct lm_target *t;
+	struct bio *clone;
+	void (*done)(struct lm_flush *flush, blk_status_t status);
+
+	struct lm_leg_bios bios;
+	atomic_t pending;
+	unsigned int legs;
+	bool collects;
+};
+
+/* How many pages of bounce need no allocated vector. */
+#define LM_INLINE_VECS 4
+
+enum lm_io_kind {
+	LM_IO_PASSED,		/* nothing is to be done at its end */
+	LM_IO_READ,
+	LM_IO_WRITE,		/* mirrored */
+	LM_IO_SOLE,		/* a write to the active leg alone */
+	LM_IO_FLUSH,
+	LM_IO_WALK,		/* discard or write-zeroes, chunk by chunk */
+};
+
+/**
+ * struct lm_io - what mirror.c keeps with each bio of the guest.
+ * @range: what a write holds, or the chunk's part where a walk is.
+ * @iter: a read's iterator as it came, sectors counted from the target's start.
+ * @legs: a mask: where it was sent, each with a reference held.
+ * @end: the sector behind a walk's last.
+ * @emulate: a mask: legs that get zeroes as data.
+ * @resend: a mask: legs that a walk must send to again.
+ * @counted: how the rescue of a read holds the other leg.
+ */
+struct lm_io {
+	struct lm_target *t;
+	enum lm_io_kind kind;
+	enum lm_leg leg;
+	unsigned int legs;
+	unsigned int nr_pages;
+	unsigned int emulate;
+	unsigned int resend;
+	bool counted;
+	blk_status_t status;
+	atomic_t pending;
+	struct lm_range range;
+	struct bvec_iter iter;
+	sector_t end;
+	struct bio_vec *vecs;
+	struct bio_vec inline_vecs[LM_INLINE_VECS];
+	union {
+		struct lm_leg_bios bios;
+		struct lm_flush flush;
+	};
+};
+
+#define LM_NR_JOBS	8
+/* The most that one job copies, unless a region is larger. */
+#define LM_JOB_SECTORS	512U
+/* The same while it holds its range from beginning to end. */
+#define LM_HOLD_SECTORS	64U
+
+struct lm_job;
+
+/**
+ * struct lm_copier - the one pass from the active leg to the standby.
+ * @work: hands out jobs; the only user of @cursor, @sweep and @attachments.
+ * @cursor: the region that the sweep has reached.
+ * @sweep: how often it has gone over the device.  From the third on a job does
+ *	not give way any more, so the pass ends.
+ * @stopped: suspended.
+ * @errors: this sweep had a read, or a flush, that failed.
+ * @careful: the last one had: copy region by region.
+ * @busy: jobs and flushes that still use the instance.
+ * @next: when the next job may start, by @rate.
+ * @rate: the copy_rate that @next was reckoned with.
+ * @flushing: bit 0: @flush is under way; with @flush_syncs, to be synced.
+ * @flush_clears: for lm_phase_sync_end().
+ * @jobs_busy: a bit for each job that is under way.
+ */
+struct lm_copier {
+	struct delayed_work work;
+	u64 cursor;
+	unsigned int sweep;
+	unsigned int attachments;
+	bool stopped;
+	bool errors;
+	bool careful;
+	bool flush_syncs;
+	atomic_t busy;
+	wait_queue_head_t idle;
+	ktime_t next;
+	unsigned int rate;
+	struct lm_flush flush;
+	u64 flush_clears;
+	unsigned long last_flush;
+	unsigned long flushing;
+	struct bio_set bios;
+	unsigned long jobs_busy;
+	struct lm_job *job[LM_NR_JOBS];
+};
+
+/**
+ * struct lm_target - one table's instance.
+ * @submit_wq: runs @submit_work, which may wait for memory, so for bios of
+ *	ours to end.
+ * @done_wq: runs all that lets them end; never waits for @submit_wq.
+ */
+struct lm_target {
+	struct dm_target *ti;
+	struct lm_migration *m;
+	struct dm_dev *dev[LM_NR_LEGS];
+	sector_t start[LM_NR_LEGS];
+	bool taken_over;
+
+	mempool_t pages;
+	mempool_t vecs;
+	struct bio_set bios;
+
+	struct workqueue_struct *submit_wq;
+	struct workqueue_struct *done_wq;
+	struct work_struct submit_work;
+	struct work_struct rescue_work;
+	struct work_struct poke_work;
+	int events_told;
+
+	spinlock_t lock;		/* the two lists; nothing is taken inside */
+	struct bio_list submits;
+	struct bio_list rescues;
+
+	struct lm_copier copier;
+};
+
+/* leg.c: bios to the legs, and flushes of them. */
+struct block_device *lm_leg_bdev(struct lm_target *t, enum lm_leg leg);
+void lm_leg_bio_init(struct lm_target *t, struct bio *bio, enum lm_leg leg,
+		     struct bio_vec *vecs, unsigned int nr_vecs, blk_opf_t opf,
+		     sector_t sector);
+bool lm_leg_zeroes(struct lm_target *t, enum lm_leg leg);
+bool lm_leg_discards(struct lm_target *t, enum lm_leg leg);
+bool lm_not_supported(blk_status_t status);
+void lm_flush_start(struct lm_flush *flush);
+
+/* mirror.c: the guest's bios. */
+int lm_mirror_init(struct lm_target *t, char **error);
+void lm_mirror_exit(struct lm_target *t);
+int lm_mirror_map(struct lm_target *t, struct bio *bio);
+int lm_mirror_end_io(struct lm_target *t, struct bio *bio, blk_status_t *error);
+
+/* copier.c: what nobody wrote. */
+int lm_copier_init(struct lm_target *t, char **error);
+void lm_copier_exit(struct lm_target *t);
+void lm_copier_kick(struct lm_target *t);
+void lm_copier_stop(struct lm_target *t);
+void lm_copier_wait(struct lm_target *t);
+void lm_copier_start(struct lm_target *t);
+
+#endif

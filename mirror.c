@@ -1,0 +1,795 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The guest's bios.
+ *
+ * A read goes to the active leg as it is, without lock or allocation.  If that
+ * leg fails it, and the other one holds the same, the other one is asked.
+ *
+ * A write goes like this:
+ *
+ * 1. It holds the range that it touches, or waits for it (range.c).
+ * 2. It learns which legs take part, with a reference to each.  If that is one,
+ *    its bits are cleared, and it goes there as it is: 5.
+ * 3. Its payload is copied to pages of our own, because the guest may change it
+ *    while two devices read it at two times.
+ * 4. Both legs are sent the same bytes.
+ * 5. When all have ended: the bits are set, or cleared and the state changed.
+ *    Only then the range is let go, and only then the bio ends.
+ *
+ * A discard or write-zeroes walks: it does the same for one chunk's part after
+ * another, so that it never holds more than one range.
+ *
+ * map() never sleeps.  What cannot be had at once, a range or memory, makes the
+ * bio wait for @submit_work, which may.  A write takes its range before its
+ * memory, so nobody who waits for a range holds memory that others wait for.
+ */
+#include "dm-livemigrate.h"
+#include "compat.h"
+
+#include <linux/blkdev.h>
+
+#define LM_GFP_MAP	(GFP_NOWAIT | __GFP_NOWARN)
+#define LM_GFP_WORKER	GFP_NOIO
+
+static struct lm_io *lm_io(struct bio *bio)
+{
+	return dm_per_bio_data(bio, sizeof(struct lm_io));
+}
+
+static struct bio *lm_io_bio(struct lm_io *io)
+{
+	return dm_bio_from_per_bio_data(io, sizeof(struct lm_io));
+}
+
+/* ------------------------------------------------------------------------
+ * Waiting and ending
+ */
+
+/* Let the worker take @io on.  Any context. */
+static void lm_io_queue(struct lm_io *io)
+{
+	struct lm_target *t = io->t;
+	unsigned long flags;
+
+	spin_lock_irqsave(&t->lock, flags);
+	bio_list_add(&t->submits, lm_io_bio(io));
+	queue_work(t->submit_wq, &t->submit_work);
+	spin_unlock_irqrestore(&t->lock, flags);
+}
+
+static void lm_io_granted(struct lm_range *range)
+{
+	struct lm_io *io = container_of(range, struct lm_io, range);
+	struct lm_stats *stats = &io->t->m->stats;
+	s64 us = ktime_us_delta(ktime_get(), range->queued);
+	s64 max = atomic64_read(&stats->held_max_us);
+
+	while (us > max && !atomic64_try_cmpxchg(&stats->held_max_us, &max, us))
+		;
+	atomic64_inc(&stats->held);
+	lm_io_queue(io);
+}
+
+/*
+ * True if @io holds its range now; else it will be queued when it does, and may
+ * have ended by now.
+ */
+static bool lm_io_lock(struct lm_io *io)
+{
+	io->range.granted = lm_io_granted;
+	return lm_range_lock(&io->t->m->ranges, &io->range);
+}
+
+static void lm_io_unlock(struct lm_io *io)
+{
+	lm_range_unlock(&io->t->m->ranges, &io->range);
+}
+
+/*
+ * The end of a bio that map() did not hand back to dm.  The instance may be
+ * gone once this has returned.
+ */
+static void lm_io_end(struct lm_io *io, blk_status_t status)
+{
+	struct bio *bio = lm_io_bio(io);
+
+	if (io->kind == LM_IO_WRITE || io->kind == LM_IO_WALK)
+		atomic64_dec(&io->t->m->stats.in_flight);
+	io->kind = LM_IO_PASSED;
+	bio->bi_status = status;
+	bio_endio(bio);
+}
+
+/*
+ * The guest's own bio is about to go to a leg, which may lack what the source
+ * can do.  Never waiting is refused then, and polling given up.
+ */
+static bool lm_bio_fits(struct bio *bio, struct block_device *bdev)
+{
+	if ((bio->bi_opf & REQ_POLLED) && !lm_bdev_polls(bdev))
+		bio_clear_polled(bio);
+	return !(bio->bi_opf & REQ_NOWAIT) || bdev_nowait(bdev);
+}
+
+/* ------------------------------------------------------------------------
+ * Bounce pages
+ */
+
+static void lm_bounce_free(struct lm_target *t, struct lm_io *io)
+{
+	unsigned int i;
+
+	for (i = 0; i < io->nr_pages; i++)
+		mempool_free(io->vecs[i].bv_page, &t->pages);
+	io->nr_pages = 0;
+	if (io->vecs != io->inline_vecs)
+		mempool_free(io->vecs, &t->vecs);
+	io->vecs = io->inline_vecs;
+}
+
+/*
+ * Pages for @bytes: all or none.  With LM_GFP_WORKER it sleeps until it has
+ * them.  The pool holds what one chunk needs, and only the worker, one at a
+ * time, waits for it; all other pages are in flight, and come back.
+ */
+static bool lm_bounce_alloc(struct lm_target *t, struct lm_io *io,
+			    unsigned int bytes, gfp_t gfp)
+{
+	unsigned int nr = DIV_ROUND_UP(bytes, PAGE_SIZE);
+
+	io->vecs = io->inline_vecs;
+	io->nr_pages = 0;
+	if (nr > LM_INLINE_VECS) {
+		io->vecs = mempool_alloc(&t->vecs, gfp);
+		if (!io->vecs) {
+			io->vecs = io->inline_vecs;
+			return false;
+		}
+	}
+	while (io->nr_pages < nr) {
+		struct bio_vec *vec = &io->vecs[io->nr_pages];
+
+		vec->bv_page = mempool_alloc(&t->pages, gfp);
+		if (!vec->bv_page) {
+			lm_bounce_free(t, io);
+			return false;
+		}
+		vec->bv_offset = 0;
+		vec->bv_len = min_t(unsigned int, bytes, PAGE_SIZE);
+		bytes -= vec->bv_len;
+		io->nr_pages++;
+	}
+	return true;
+}
+
+/* ------------------------------------------------------------------------
+ * Ends of what was sent to the legs
+ */
+
+static void lm_write_done(struct lm_io *io);
+static void lm_walk_done(struct lm_io *io);
+
+static void lm_leg_endio(struct bio *bio)
+{
+	struct lm_io *io = bio->bi_private;
+
+	if (!atomic_dec_and_test(&io->pending))
+		return;
+	if (io->kind == LM_IO_WRITE)
+		lm_write_done(io);
+	else
+		lm_walk_done(io);
+}
+
+/* A mask of the legs whose bios failed; each error is counted. */
+static unsigned int lm_io_failed(struct lm_io *io)
+{
+	unsigned int failed = 0;
+	enum lm_leg leg;
+
+	for (leg = 0; leg < LM_NR_LEGS; leg++) {
+		blk_status_t status;
+
+		if (!(io->legs & LM_LEG_MASK(leg)))
+			continue;
+		status = lm_leg_bio(&io->bios, leg)->bi_status;
+		if (likely(!status))
+			continue;
+		failed |= LM_LEG_MASK(leg);
+		lm_migration_error(io->t->m, leg, 'w', io->range.start,
+				   blk_status_to_errno(status));
+	}
+	return failed;
+}
+
+/*
+ * All legs have ended their part of what @io's range covers.  Settle the bits
+ * and the state; return the guest's status.
+ */
+static blk_status_t lm_io_settle(struct lm_io *io, bool equal)
+{
+	struct lm_migration *m = io->t->m;
+	sector_t start = io->range.start, end = io->range.end;
+	unsigned int failed = lm_io_failed(io);
+	blk_status_t status = BLK_STS_OK;
+
+	if (unlikely(failed)) {
+		enum lm_leg leg = lm_phase_failed(m, io->legs, failed, start, end);
+
+		/* A write that left a leg out keeps the roles as they are. */
+		status = io->legs & LM_LEG_MASK(leg) ?
+			 lm_leg_bio(&io->bios, leg)->bi_status : BLK_STS_IOERR;
+	} else if (io->legs == LM_BOTH_LEGS && equal) {
+		lm_phase_good(m, start, end, LM_WRITTEN);
+	}
+	lm_phase_io_end(m, io->legs);
+	return status;
+}
+
+/* ------------------------------------------------------------------------
+ * Writes
+ */
+
+static void lm_write_done(struct lm_io *io)
+{
+	blk_status_t status = lm_io_settle(io, true);
+
+	lm_bounce_free(io->t, io);
+	lm_io_unlock(io);
+	lm_io_end(io, status);
+}
+
+static void lm_write_both(struct lm_io *io, struct bio *bio)
+{
+	struct lm_target *t = io->t;
+	unsigned int bytes = bio->bi_iter.bi_size;
+	enum lm_leg leg;
+
+	for (leg = 0; leg < LM_NR_LEGS; leg++) {
+		struct bio *leg_bio = lm_leg_bio(&io->bios, leg);
+
+		lm_leg_bio_init(t, leg_bio, leg, io->vecs, io->nr_pages,
+				bio->bi_opf, io->range.start);
+		leg_bio->bi_iter.bi_size = bytes;
+		leg_bio->bi_ioprio = bio->bi_ioprio;
+		leg_bio->bi_private = io;
+		leg_bio->bi_end_io = lm_leg_endio;
+	}
+	bio_copy_data(lm_leg_bio(&io->bios, LM_SOURCE), bio);
+
+	atomic64_inc(&t->m->stats.mirrored);
+	atomic_set(&io->pending, LM_NR_LEGS);
+	/* @io lasts until the second has ended. */
+	dm_submit_bio_remap(bio, lm_leg_bio(&io->bios, LM_SOURCE));
+	dm_submit_bio_remap(bio, lm_leg_bio(&io->bios, LM_DEST));
+}
+
+/* The standby is left out: the guest's own bio goes to the active leg. */
+static void lm_write_sole(struct lm_io *io, struct bio *bio)
+{
+	struct lm_target *t = io->t;
+	enum lm_leg leg = ilog2(io->legs);
+
+	io->kind = LM_IO_SOLE;
+	io->leg = leg;
+	/* It is too late to refuse. */
+	if (!lm_bio_fits(bio, lm_leg_bdev(t, leg)))
+		bio->bi_opf &= ~REQ_NOWAIT;
+	bio_set_dev(bio, lm_leg_bdev(t, leg));
+	bio->bi_iter.bi_sector = t->start[leg] + io->range.start;
+	dm_submit_bio_remap(bio, NULL);
+}
+
+/*
+ * Send a write, whose range is held.  False if there is no memory now; then
+ * nothing has happened.
+ */
+static bool lm_write_send(struct lm_io *io, struct bio *bio, gfp_t gfp)
+{
+	struct lm_target *t = io->t;
+	struct lm_migration *m = t->m;
+
+	for (;;) {
+		/* Memory first: nobody waits for it with a reference held. */
+		if (lm_phase_is_attached(m) && !io->nr_pages &&
+		    !lm_bounce_alloc(t, io, bio->bi_iter.bi_size, gfp))
+			return false;
+
+		io->legs = lm_phase_write_begin(m, io->range.start,
+						io->range.end);
+		if (io->legs != LM_BOTH_LEGS) {
+			lm_bounce_free(t, io);
+			lm_write_sole(io, bio);
+			return true;
+		}
+		if (likely(io->nr_pages)) {
+			lm_write_both(io, bio);
+			return true;
+		}
+		/* Attached just now. */
+		lm_phase_io_end(m, io->legs);
+	}
+}
+
+static int lm_map_write(struct lm_io *io, struct bio *bio)
+{
+	struct lm_migration *m = io->t->m;
+	bool nowait = bio->bi_opf & REQ_NOWAIT, held = true;
+
+	io->kind = LM_IO_WRITE;
+	io->range.start = bio->bi_iter.bi_sector;
+	io->range.end = bio_end_sector(bio);
+	atomic64_inc(&m->stats.in_flight);
+
+	if (nowait)
+		held = lm_range_trylock(&m->ranges, &io->range);
+	else if (!lm_io_lock(io))
+		return DM_MAPIO_SUBMITTED;
+
+	if (held && lm_write_send(io, bio, LM_GFP_MAP))
+		return DM_MAPIO_SUBMITTED;
+
+	if (!nowait) {
+		lm_io_queue(io);
+		return DM_MAPIO_SUBMITTED;
+	}
+	if (held)
+		lm_io_unlock(io);
+	atomic64_dec(&m->stats.in_flight);
+	io->kind = LM_IO_PASSED;
+	bio_wouldblock_error(bio);
+	return DM_MAPIO_SUBMITTED;
+}
+
+/* ------------------------------------------------------------------------
+ * Discards and write-zeroes
+ *
+ * Where both legs can write zeroes a discard is sent as that: then they are
+ * equal after it, and its regions count as written.  Else its bits are cleared
+ * first, each leg that can gets the discard, and the copier brings the regions
+ * again.  A leg that cannot write zeroes is sent them as data.
+ */
+
+/* Go on with the part of @io that lies in the next chunk. */
+static void lm_walk_next(struct lm_io *io, sector_t start)
+{
+	sector_t stop = (start | (LM_CHUNK_SECTORS - 1)) + 1;
+
+	io->range.start = start;
+	io->range.end = min(stop, io->end);
+	io->emulate = 0;
+	io->resend = 0;
+	if (lm_io_lock(io))
+		lm_io_queue(io);
+}
+
+static void lm_walk_done(struct lm_io *io)
+{
+	bool zeroes = true;
+	blk_status_t status;
+	enum lm_leg leg;
+
+	for (leg = 0; leg < LM_NR_LEGS; leg++) {
+		struct bio *leg_bio = lm_leg_bio(&io->bios, leg);
+
+		if (!(io->legs & LM_LEG_MASK(leg)))
+			continue;
+		if (bio_op(leg_bio) == REQ_OP_DISCARD)
+			zeroes = false;
+		if (!lm_not_supported(leg_bio->bi_status))
+			continue;
+		if (bio_op(leg_bio) == REQ_OP_WRITE_ZEROES)
+			io->resend |= LM_LEG_MASK(leg);
+		else if (bio_op(leg_bio) == REQ_OP_DISCARD)
+			leg_bio->bi_status = BLK_STS_OK;
+	}
+	if (io->resend) {
+		io->emulate |= io->resend;
+		/* The worker waits for vectors: none may wait for the worker. */
+		lm_bounce_free(io->t, io);
+		lm_io_queue(io);
+		return;
+	}
+
+	status = lm_io_settle(io, zeroes);
+	lm_bounce_free(io->t, io);
+	lm_io_unlock(io);
+	if (status || io->range.end == io->end)
+		lm_io_end(io, status);
+	else
+		lm_walk_next(io, io->range.end);
+}
+
+/* A vector of zero pages as long as a chunk. */
+static void lm_walk_zero_vecs(struct lm_io *io)
+{
+	unsigned int i;
+
+	io->vecs = mempool_alloc(&io->t->vecs, LM_GFP_WORKER);
+	for (i = 0; i < LM_CHUNK_PAGES; i++) {
+		io->vecs[i].bv_page = ZERO_PAGE(0);
+		io->vecs[i].bv_offset = 0;
+		io->vecs[i].bv_len = PAGE_SIZE;
+	}
+}
+
+/* Prepare @leg's part.  False if there is nothing to send. */
+static bool lm_walk_prepare(struct lm_io *io, enum lm_leg leg, bool zeroes)
+{
+	struct bio *bio = lm_io_bio(io), *leg_bio = lm_leg_bio(&io->bios, leg);
+	blk_opf_t flags = bio->bi_opf & ~(__force blk_opf_t)REQ_OP_MASK;
+
+	if (!zeroes && !lm_leg_discards(io->t, leg)) {
+		/* For lm_walk_done(); it holds nothing. */
+		bio_init(leg_bio, NULL, NULL, 0, REQ_OP_DISCARD);
+		return false;
+	}
+	if (!zeroes) {
+		lm_leg_bio_init(io->t, leg_bio, leg, NULL, 0,
+				REQ_OP_DISCARD | flags, io->range.start);
+	} else if (io->emulate & LM_LEG_MASK(leg)) {
+		if (io->vecs == io->inline_vecs)
+			lm_walk_zero_vecs(io);
+		flags &= ~REQ_NOUNMAP;
+		lm_leg_bio_init(io->t, leg_bio, leg, io->vecs, LM_CHUNK_PAGES,
+				REQ_OP_WRITE | flags, io->range.start);
+	} else {
+		lm_leg_bio_init(io->t, leg_bio, leg, NULL, 0,
+				REQ_OP_WRITE_ZEROES | flags, io->range.start);
+	}
+	leg_bio->bi_iter.bi_size = to_bytes(io->range.end - io->range.start);
+	leg_bio->bi_ioprio = bio->bi_ioprio;
+	leg_bio->bi_private = io;
+	leg_bio->bi_end_io = lm_leg_endio;
+	return true;
+}
+
+/* Send what @io's range covers, which is held.  From the worker. */
+static void lm_walk_send(struct lm_io *io)
+{
+	struct bio *bio = lm_io_bio(io);
+	struct lm_target *t = io->t;
+	struct lm_migration *m = t->m;
+	unsigned int to = io->resend;
+	bool zeroes = true;
+	enum lm_leg leg;
+
+	if (!to) {
+		io->legs = lm_phase_write_begin(m, io->range.start,
+						io->range.end);
+		to = io->legs;
+		zeroes = bio_op(bio) == REQ_OP_WRITE_ZEROES ||
+			 (to == LM_BOTH_LEGS && lm_leg_zeroes(t, LM_SOURCE) &&
+			  lm_leg_zeroes(t, LM_DEST));
+		if (!zeroes)
+			lm_phase_clear(m, io->range.start, io->range.end);
+	}
+	io->resend = 0;
+
+	/* One more, so that it cannot end before all are sent. */
+	atomic_set(&io->pending, 1);
+	for (leg = 0; leg < LM_NR_LEGS; leg++) {
+		if (!(to & LM_LEG_MASK(leg)))
+			continue;
+		if (zeroes && !lm_leg_zeroes(t, leg))
+			io->emulate |= LM_LEG_MASK(leg);
+		if (!lm_walk_prepare(io, leg, zeroes))
+			continue;
+		atomic_inc(&io->pending);
+		dm_submit_bio_remap(bio, lm_leg_bio(&io->bios, leg));
+	}
+	if (atomic_dec_and_test(&io->pending))
+		lm_walk_done(io);
+}
+
+static int lm_map_walk(struct lm_io *io, struct bio *bio)
+{
+	if (bio->bi_opf & REQ_NOWAIT) {
+		bio_wouldblock_error(bio);
+		return DM_MAPIO_SUBMITTED;
+	}
+	io->kind = LM_IO_WALK;
+	io->end = bio_end_sector(bio);
+	atomic64_inc(&io->t->m->stats.in_flight);
+	lm_walk_next(io, bio->bi_iter.bi_sector);
+	return DM_MAPIO_SUBMITTED;
+}
+
+/* ------------------------------------------------------------------------
+ * Flushes
+ */
+
+static void lm_flush_done(struct lm_flush *flush, blk_status_t status)
+{
+	struct lm_io *io = container_of(flush, struct lm_io, flush);
+
+	if (unlikely(status == BLK_STS_AGAIN))
+		lm_io_queue(io);
+	else
+		lm_io_end(io, status);
+}
+
+static int lm_map_flush(struct lm_io *io, struct bio *bio)
+{
+	io->kind = LM_IO_FLUSH;
+	io->flush.t = io->t;
+	io->flush.clone = bio;
+	io->flush.done = lm_flush_done;
+	lm_flush_start(&io->flush);
+	return DM_MAPIO_SUBMITTED;
+}
+
+/* ------------------------------------------------------------------------
+ * Reads
+ */
+
+static int lm_map_read(struct lm_io *io, struct bio *bio)
+{
+	struct lm_target *t = io->t;
+
+	io->iter = bio->bi_iter;
+	io->leg = lm_phase_read_begin(t->m);
+	if (unlikely(!lm_bio_fits(bio, lm_leg_bdev(t, io->leg)))) {
+		lm_phase_io_end(t->m, LM_LEG_MASK(io->leg));
+		bio_wouldblock_error(bio);
+		return DM_MAPIO_SUBMITTED;
+	}
+	io->kind = LM_IO_READ;
+	bio_set_dev(bio, lm_leg_bdev(t, io->leg));
+	bio->bi_iter.bi_sector += t->start[io->leg];
+	return DM_MAPIO_REMAPPED;
+}
+
+/* An error that the other leg would give as well, or that is none. */
+static bool lm_read_is_hopeless(blk_status_t status)
+{
+	return status == BLK_STS_AGAIN || status == BLK_STS_NOTSUPP ||
+	       blk_status_to_errno(status) == -EINVAL;
+}
+
+static void lm_rescue_endio(struct bio *clone)
+{
+	struct lm_io *io = clone->bi_private;
+	blk_status_t status = clone->bi_status;
+	enum lm_leg leg = lm_other_leg(io->leg);
+
+	bio_put(clone);
+	if (status)
+		lm_migration_error(io->t->m, leg, 'r', io->iter.bi_sector,
+				   blk_status_to_errno(status));
+	lm_phase_rescue_end(io->t->m, leg, io->counted);
+	lm_io_end(io, status);
+}
+
+/* Ask the other leg for what @io's leg could not read. */
+static void lm_rescue(struct lm_io *io, struct bio *bio)
+{
+	enum lm_leg leg = lm_other_leg(io->leg);
+	struct lm_target *t = io->t;
+	sector_t start = io->iter.bi_sector;
+	struct bio *clone;
+
+	if (!lm_phase_rescue_begin(t->m, io->leg, start,
+				   start + (io->iter.bi_size >> SECTOR_SHIFT),
+				   &io->counted)) {
+		lm_io_end(io, io->status);
+		return;
+	}
+	clone = bio_alloc_clone(lm_leg_bdev(t, leg), bio, GFP_NOIO, &t->bios);
+	clone->bi_opf = REQ_OP_READ | (bio->bi_opf & REQ_SYNC);
+	clone->bi_iter = io->iter;
+	clone->bi_iter.bi_sector += t->start[leg];
+	clone->bi_private = io;
+	clone->bi_end_io = lm_rescue_endio;
+	dm_submit_bio_remap(bio, clone);
+}
+
+static void lm_rescue_work(struct work_struct *work)
+{
+	struct lm_target *t = container_of(work, struct lm_target, rescue_work);
+	struct bio_list bios;
+	struct bio *bio;
+
+	spin_lock_irq(&t->lock);
+	bios = t->rescues;
+	bio_list_init(&t->rescues);
+	spin_unlock_irq(&t->lock);
+
+	while ((bio = bio_list_pop(&bios)))
+		lm_rescue(lm_io(bio), bio);
+}
+
+static int lm_read_end(struct lm_io *io, struct bio *bio, blk_status_t status)
+{
+	struct lm_target *t = io->t;
+	unsigned long flags;
+
+	if (likely(!status) || lm_read_is_hopeless(status)) {
+		lm_phase_io_end(t->m, LM_LEG_MASK(io->leg));
+		return DM_ENDIO_DONE;
+	}
+	lm_migration_error(t->m, io->leg, 'r', io->iter.bi_sector,
+			   blk_status_to_errno(status));
+	lm_phase_io_end(t->m, LM_LEG_MASK(io->leg));
+	io->status = status;
+
+	spin_lock_irqsave(&t->lock, flags);
+	bio_list_add(&t->rescues, bio);
+	queue_work(t->done_wq, &t->rescue_work);
+	spin_unlock_irqrestore(&t->lock, flags);
+	return DM_ENDIO_INCOMPLETE;
+}
+
+/* ------------------------------------------------------------------------
+ * The target's map and end_io, and the worker
+ */
+
+/*
+ * One leg is left.  False if it cannot do what the guest was told of: that is
+ * emulated, as before.
+ */
+static bool lm_map_final(struct lm_target *t, struct bio *bio, int *r)
+{
+	enum lm_leg leg = READ_ONCE(t->m->phase.active);
+	struct block_device *bdev = lm_leg_bdev(t, leg);
+
+	if (unlikely((bio_op(bio) == REQ_OP_DISCARD && !lm_leg_discards(t, leg)) ||
+		     (bio_op(bio) == REQ_OP_WRITE_ZEROES && !lm_leg_zeroes(t, leg))))
+		return false;
+	if (unlikely(!lm_bio_fits(bio, bdev))) {
+		bio_wouldblock_error(bio);
+		*r = DM_MAPIO_SUBMITTED;
+		return true;
+	}
+	bio_set_dev(bio, bdev);
+	bio->bi_iter.bi_sector += t->start[leg];
+	*r = DM_MAPIO_REMAPPED;
+	return true;
+}
+
+/**
+ * lm_mirror_map - take a bio of the guest
+ * @t: the table's instance.
+ * @bio: the bio.
+ *
+ * Context: the submitter's; never sleeps.
+ * Return: a DM_MAPIO_ value.
+ */
+int lm_mirror_map(struct lm_target *t, struct bio *bio)
+{
+	struct lm_io *io = lm_io(bio);
+	int r;
+
+	/* First, because lm_mirror_end_io() looks at it whatever happens. */
+	io->kind = LM_IO_PASSED;
+	io->t = t;
+
+	bio->bi_iter.bi_sector = dm_target_offset(t->ti, bio->bi_iter.bi_sector);
+	if (lm_phase_is_final(t->m) && lm_map_final(t, bio, &r))
+		return r;
+
+	io->nr_pages = 0;
+	io->vecs = io->inline_vecs;
+	io->range.lost = NULL;
+	if (unlikely(!bio->bi_iter.bi_size && !op_is_flush(bio->bi_opf))) {
+		bio_endio(bio);
+		return DM_MAPIO_SUBMITTED;
+	}
+
+	switch (bio_op(bio)) {
+	case REQ_OP_READ:
+		return lm_map_read(io, bio);
+	case REQ_OP_WRITE:
+		if (bio->bi_opf & REQ_PREFLUSH)
+			return lm_map_flush(io, bio);
+		return lm_map_write(io, bio);
+	case REQ_OP_DISCARD:
+	case REQ_OP_WRITE_ZEROES:
+		return lm_map_walk(io, bio);
+	default:
+		bio->bi_status = BLK_STS_NOTSUPP;
+		bio_endio(bio);
+		return DM_MAPIO_SUBMITTED;
+	}
+}
+
+/**
+ * lm_mirror_end_io - a bio that map() took has ended
+ * @t: the table's instance.
+ * @bio: the bio.
+ * @error: its status, which may be changed.
+ *
+ * Context: any, often an interrupt's.
+ * Return: a DM_ENDIO_ value.
+ */
+int lm_mirror_end_io(struct lm_target *t, struct bio *bio, blk_status_t *error)
+{
+	struct lm_io *io = lm_io(bio);
+
+	switch (io->kind) {
+	case LM_IO_READ:
+		return lm_read_end(io, bio, *error);
+	case LM_IO_SOLE:
+		io->kind = LM_IO_PASSED;
+		/* Its bits are clear already, and the error is the guest's. */
+		if (unlikely(*error && *error != BLK_STS_AGAIN))
+			lm_migration_error(t->m, io->leg, 'w', io->range.start,
+					   blk_status_to_errno(*error));
+		lm_phase_io_end(t->m, io->legs);
+		lm_io_unlock(io);
+		atomic64_dec(&t->m->stats.in_flight);
+		return DM_ENDIO_DONE;
+	default:
+		return DM_ENDIO_DONE;
+	}
+}
+
+/* Bios that could not go on in map(), or wait no longer. */
+static void lm_submit_work(struct work_struct *work)
+{
+	struct lm_target *t = container_of(work, struct lm_target, submit_work);
+	struct blk_plug plug;
+	struct bio_list bios;
+	struct bio *bio;
+
+	spin_lock_irq(&t->lock);
+	bios = t->submits;
+	bio_list_init(&t->submits);
+	spin_unlock_irq(&t->lock);
+
+	blk_start_plug(&plug);
+	while ((bio = bio_list_pop(&bios))) {
+		struct lm_io *io = lm_io(bio);
+
+		if (io->kind == LM_IO_WRITE)
+			lm_write_send(io, bio, LM_GFP_WORKER);
+		else if (io->kind == LM_IO_WALK)
+			lm_walk_send(io);
+		else
+			lm_flush_start(&io->flush);
+	}
+	blk_finish_plug(&plug);
+}
+
+/**
+ * lm_mirror_init - prepare an instance for the guest's bios
+ * @t: the instance.
+ * @error: on error, a sentence.
+ *
+ * Context: process, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int lm_mirror_init(struct lm_target *t, char **error)
+{
+	int r;
+
+	spin_lock_init(&t->lock);
+	bio_list_init(&t->submits);
+	bio_list_init(&t->rescues);
+	INIT_WORK(&t->submit_work, lm_submit_work);
+	INIT_WORK(&t->rescue_work, lm_rescue_work);
+
+	/* All that the worker can need for one bio. */
+	r = mempool_init_page_pool(&t->pages, LM_CHUNK_PAGES, 0);
+	if (!r)
+		r = mempool_init_kmalloc_pool(&t->vecs, 1, LM_CHUNK_PAGES *
+					      sizeof(struct bio_vec));
+	if (!r)
+		r = bioset_init(&t->bios, BIO_POOL_SIZE, 0, 0);
+	if (r)
+		*error = "no memory for the pages that writes are copied to";
+	return r;
+}
+
+/**
+ * lm_mirror_exit - the end of lm_mirror_init()'s
+ * @t: the instance; all zeroes will do.  Nothing is in flight.
+ *
+ * Context: process, may sleep.
+ */
+void lm_mirror_exit(struct lm_target *t)
+{
+	bioset_exit(&t->bios);
+	mempool_exit(&t->vecs);
+	mempool_exit(&t->pages);
+}

@@ -1,0 +1,876 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The state of a migration, and every change of it.
+ *
+ * The state is which leg is active, what the standby is, and whether the legs
+ * are known to be equal and flushed.  The phase is derived from it and kept
+ * nowhere (@shown only remembers what the last event told).  __lm_set() is the
+ * one place that changes it.
+ *
+ * The way of the data asks without the lock: each leg has a percpu_ref that is
+ * live exactly while the leg takes part.  Who holds references to both legs
+ * writes to both, whatever becomes of the state meanwhile; when the write ends,
+ * lm_phase_good() or lm_phase_failed() sees what has become of it.  A killed
+ * reference that has drained is also the proof that a dropped leg is left
+ * alone.
+ */
+#include "dm-livemigrate.h"
+
+#include <linux/sched.h>
+
+static enum lm_phase_name __lm_phase(const struct lm_phase *p)
+{
+	switch (p->standby) {
+	case LM_DROPPED:
+		return p->active == LM_SOURCE ? LM_ABORTED : LM_COMMITTED;
+	case LM_FAILED:
+		return LM_DEGRADED;
+	case LM_ATTACHED:
+		break;
+	}
+	if (!p->synced)
+		return LM_COPYING;
+	return p->active == LM_SOURCE ? LM_SYNCED : LM_SWITCHED;
+}
+
+/*
+ * The one setter.  A standby that stops to take part has its reference killed
+ * here, one that begins to has it revived: nothing of ours may be in flight
+ * there then.
+ */
+static void __lm_set(struct lm_migration *m, enum lm_leg active,
+		     enum lm_standby standby, bool synced)
+{
+	struct lm_phase *p = &m->phase;
+	enum lm_standby old = p->standby;
+	struct lm_leg_ref *ref = &p->leg[lm_other_leg(active)];
+	enum lm_phase_name phase;
+
+	lockdep_assert_held(&p->lock);
+
+	/* Readers spin on a dead active leg: the new one before the kill. */
+	WRITE_ONCE(p->active, active);
+	WRITE_ONCE(p->standby, standby);
+	p->synced = synced;
+	p->complete = standby == LM_ATTACHED && (synced || p->complete);
+
+	if (old == LM_ATTACHED && standby != LM_ATTACHED) {
+		p->dest_zeroed = false;
+		percpu_ref_kill(&ref->ref);
+	} else if (old != LM_ATTACHED && standby == LM_ATTACHED) {
+		ref->idle = false;
+		p->attachments++;
+		percpu_ref_reinit(&ref->ref);
+	}
+
+	phase = __lm_phase(p);
+	/* A leg that is being dropped is shown as failed, but that is no news. */
+	if (phase != p->shown && !(p->dropping && phase == LM_DEGRADED)) {
+		p->shown = phase;
+		atomic_inc(&p->events);
+	}
+	if (m->poke)
+		m->poke(m->owner);
+}
+
+static void __lm_fail_standby(struct lm_migration *m)
+{
+	if (m->phase.standby == LM_ATTACHED)
+		__lm_set(m, m->phase.active, LM_FAILED, false);
+}
+
+/* Abort and commit end here, once nothing is in flight on the standby. */
+static void __lm_drop_if_idle(struct lm_migration *m)
+{
+	struct lm_phase *p = &m->phase;
+
+	if (p->dropping && p->standby != LM_DROPPED && !p->rescues &&
+	    p->leg[lm_other_leg(p->active)].idle)
+		__lm_set(m, p->active, LM_DROPPED, false);
+}
+
+static void __lm_clear(struct lm_migration *m, sector_t start, sector_t end)
+{
+	struct lm_phase *p = &m->phase;
+	u64 first, nr;
+
+	lockdep_assert_held(&p->lock);
+
+	if (p->standby == LM_DROPPED)
+		return;
+	nr = lm_bitmap_touched(&m->bitmap, start, end, &first);
+	p->clears++;
+	lm_bitmap_clear(&m->bitmap, first, nr);
+	p->dest_zeroed = false;
+	if (p->standby == LM_ATTACHED)
+		__lm_set(m, p->active, LM_ATTACHED, false);
+}
+
+/* The last I/O on a killed leg has ended. */
+static void lm_leg_released(struct percpu_ref *percpu_ref)
+{
+	struct lm_leg_ref *ref = container_of(percpu_ref, struct lm_leg_ref, ref);
+	struct lm_migration *m = ref->m;
+	struct lm_phase *p = &m->phase;
+	unsigned long flags;
+
+	spin_lock_irqsave(&p->lock, flags);
+	ref->idle = true;
+	__lm_drop_if_idle(m);
+	/* Under the lock: lm_phase_exit() takes it before all this is freed. */
+	wake_up_all(&p->idle);
+	spin_unlock_irqrestore(&p->lock, flags);
+}
+
+/**
+ * lm_phase_init - give a migration its first state
+ * @m: the migration; its bitmap is made.
+ * @active: the active leg.
+ * @standby: what the other one is.
+ * @dest_zeroed: the dest reads as zeroes now.
+ *
+ * Context: process, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int lm_phase_init(struct lm_migration *m, enum lm_leg active,
+		  enum lm_standby standby, bool dest_zeroed)
+{
+	struct lm_phase *p = &m->phase;
+	enum lm_leg leg;
+	int r;
+
+	spin_lock_init(&p->lock);
+	init_waitqueue_head(&p->idle);
+	p->active = active;
+	p->standby = standby;
+	p->dest_zeroed = dest_zeroed && standby == LM_ATTACHED;
+	p->shown = __lm_phase(p);
+
+	for (leg = 0; leg < LM_NR_LEGS; leg++) {
+		struct lm_leg_ref *ref = &p->leg[leg];
+		bool dead = leg != active && standby != LM_ATTACHED;
+
+		ref->m = m;
+		ref->leg = leg;
+		ref->idle = dead;
+		r = percpu_ref_init(&ref->ref, lm_leg_released,
+				    PERCPU_REF_ALLOW_REINIT |
+				    (dead ? PERCPU_REF_INIT_DEAD : 0),
+				    GFP_KERNEL);
+		if (r) {
+			if (leg == LM_DEST)
+				percpu_ref_exit(&p->leg[LM_SOURCE].ref);
+			return r;
+		}
+	}
+	return 0;
+}
+
+static bool lm_leg_settled(struct lm_leg_ref *ref)
+{
+	struct lm_phase *p = &ref->m->phase;
+	unsigned long flags;
+	bool settled;
+
+	spin_lock_irqsave(&p->lock, flags);
+	settled = ref->idle || !percpu_ref_is_dying(&ref->ref);
+	spin_unlock_irqrestore(&p->lock, flags);
+	return settled;
+}
+
+/**
+ * lm_phase_exit - the end of a migration's state
+ * @m: the migration; no I/O of its own is in flight.
+ *
+ * Context: process, may sleep.
+ */
+void lm_phase_exit(struct lm_migration *m)
+{
+	struct lm_phase *p = &m->phase;
+	enum lm_leg leg;
+
+	for (leg = 0; leg < LM_NR_LEGS; leg++) {
+		wait_event(p->idle, lm_leg_settled(&p->leg[leg]));
+		percpu_ref_exit(&p->leg[leg].ref);
+	}
+}
+
+/**
+ * lm_phase_snapshot - the state at one instant
+ * @m: the migration.
+ * @snap: where it goes.
+ *
+ * Context: any; takes lm_phase.lock.
+ */
+void lm_phase_snapshot(struct lm_migration *m, struct lm_snapshot *snap)
+{
+	struct lm_phase *p = &m->phase;
+	unsigned long flags;
+
+	spin_lock_irqsave(&p->lock, flags);
+	snap->phase = __lm_phase(p);
+	snap->active = p->active;
+	snap->standby = p->standby;
+	snap->dest_zeroed = p->dest_zeroed && !READ_ONCE(p->dest_written);
+	spin_unlock_irqrestore(&p->lock, flags);
+}
+
+/**
+ * lm_phase_is_final - is it aborted or committed?
+ * @m: the migration.
+ *
+ * Context: any, no lock: once true it stays so.
+ */
+bool lm_phase_is_final(const struct lm_migration *m)
+{
+	return READ_ONCE(m->phase.standby) == LM_DROPPED;
+}
+
+/**
+ * lm_phase_is_attached - does the standby take part?
+ * @m: the migration.
+ *
+ * Context: any, no lock: a hint.
+ */
+bool lm_phase_is_attached(const struct lm_migration *m)
+{
+	return READ_ONCE(m->phase.standby) == LM_ATTACHED;
+}
+
+/**
+ * lm_phase_read_begin - which leg answers a read
+ * @m: the migration.
+ *
+ * Context: any, no lock.
+ * Return: the leg, with a reference for lm_phase_io_end().
+ */
+enum lm_leg lm_phase_read_begin(struct lm_migration *m)
+{
+	struct lm_phase *p = &m->phase;
+
+	/* A leg is killed only after another has become active: __lm_set(). */
+	for (;;) {
+		enum lm_leg leg = READ_ONCE(p->active);
+
+		if (likely(percpu_ref_tryget_live(&p->leg[leg].ref))) {
+			/*
+			 * It may have failed and come back as a standby since.
+			 * Pairs with the release in percpu_ref_reinit().
+			 */
+			smp_rmb();
+			if (likely(READ_ONCE(p->active) == leg))
+				return leg;
+			percpu_ref_put(&p->leg[leg].ref);
+		}
+		cpu_relax();
+	}
+}
+
+static bool lm_get_both(struct lm_phase *p)
+{
+	if (unlikely(!percpu_ref_tryget_live(&p->leg[LM_SOURCE].ref)))
+		return false;
+	if (likely(percpu_ref_tryget_live(&p->leg[LM_DEST].ref)))
+		return true;
+	percpu_ref_put(&p->leg[LM_SOURCE].ref);
+	return false;
+}
+
+/* The legs to send to now, each with a reference. */
+static unsigned int __lm_get_legs(struct lm_phase *p)
+{
+	lockdep_assert_held(&p->lock);
+
+	if (p->standby == LM_ATTACHED) {
+		percpu_ref_get(&p->leg[LM_SOURCE].ref);
+		percpu_ref_get(&p->leg[LM_DEST].ref);
+		return LM_BOTH_LEGS;
+	}
+	percpu_ref_get(&p->leg[p->active].ref);
+	return LM_LEG_MASK(p->active);
+}
+
+/**
+ * lm_phase_write_dest - the dest is about to be written to
+ * @m: the migration.
+ *
+ * From here on the table line must not claim that it is all zeroes.
+ *
+ * Context: any, no lock.
+ */
+void lm_phase_write_dest(struct lm_migration *m)
+{
+	if (unlikely(!READ_ONCE(m->phase.dest_written)))
+		WRITE_ONCE(m->phase.dest_written, true);
+}
+
+/**
+ * lm_phase_write_begin - which legs get a write
+ * @m: the migration.
+ * @start: first sector; the range is held.
+ * @end: the sector behind the last.
+ *
+ * A write that leaves the standby out has its bits cleared here, in one step
+ * with that decision: nobody can attach the standby, find all bits set and cut
+ * over in between.
+ *
+ * Context: any; takes lm_phase.lock unless both legs take part.
+ * Return: a mask of legs, each with a reference for lm_phase_io_end().
+ */
+unsigned int lm_phase_write_begin(struct lm_migration *m, sector_t start,
+				  sector_t end)
+{
+	struct lm_phase *p = &m->phase;
+	unsigned long flags;
+	unsigned int legs;
+
+	if (likely(lm_get_both(p))) {
+		lm_phase_write_dest(m);
+		return LM_BOTH_LEGS;
+	}
+
+	spin_lock_irqsave(&p->lock, flags);
+	legs = __lm_get_legs(p);
+	if (legs != LM_BOTH_LEGS)
+		__lm_clear(m, start, end);
+	else
+		lm_phase_write_dest(m);
+	spin_unlock_irqrestore(&p->lock, flags);
+	return legs;
+}
+
+/**
+ * lm_phase_flush_begin - which legs get a flush
+ * @m: the migration.
+ *
+ * Context: any; takes lm_phase.lock unless both legs take part.
+ * Return: a mask of legs, each with a reference for lm_phase_io_end().
+ */
+unsigned int lm_phase_flush_begin(struct lm_migration *m)
+{
+	struct lm_phase *p = &m->phase;
+	unsigned long flags;
+	unsigned int legs;
+
+	if (likely(lm_get_both(p)))
+		return LM_BOTH_LEGS;
+
+	spin_lock_irqsave(&p->lock, flags);
+	legs = __lm_get_legs(p);
+	spin_unlock_irqrestore(&p->lock, flags);
+	return legs;
+}
+
+/**
+ * lm_phase_copy_begin - may a copy begin, and from which leg
+ * @m: the migration.
+ * @from: the active leg.
+ *
+ * To be called with the copy's range held: as long as one bit in it is clear
+ * that no guest has touched since, nobody can cut over or fail back by request.
+ * An active dest that fails may still hand over to a complete source; then the
+ * bit stands for something discarded, and what the copy writes does no harm.
+ *
+ * Context: any; takes lm_phase.lock.
+ * Return: true, with a reference to both legs for lm_phase_io_end(); false if
+ * there is no standby.
+ */
+bool lm_phase_copy_begin(struct lm_migration *m, enum lm_leg *from)
+{
+	struct lm_phase *p = &m->phase;
+	unsigned long flags;
+	bool may;
+
+	spin_lock_irqsave(&p->lock, flags);
+	may = p->standby == LM_ATTACHED;
+	if (may) {
+		__lm_get_legs(p);
+		*from = p->active;
+	}
+	spin_unlock_irqrestore(&p->lock, flags);
+	return may;
+}
+
+/**
+ * lm_phase_io_end - give references back
+ * @m: the migration.
+ * @legs: a mask of legs.
+ *
+ * Context: any, without lm_phase.lock.
+ */
+void lm_phase_io_end(struct lm_migration *m, unsigned int legs)
+{
+	if (legs & LM_LEG_MASK(LM_SOURCE))
+		percpu_ref_put(&m->phase.leg[LM_SOURCE].ref);
+	if (legs & LM_LEG_MASK(LM_DEST))
+		percpu_ref_put(&m->phase.leg[LM_DEST].ref);
+}
+
+/**
+ * lm_phase_good - both legs hold the same here now
+ * @m: the migration.
+ * @start: first sector; the range and references to both legs are held.
+ * @end: the sector behind the last.
+ * @cause: what brought that about.
+ *
+ * Sets the bits of the regions that are covered whole.
+ *
+ * A standby that failed while this was in flight may lose what it had not
+ * flushed.  Whoever fails it first kills its reference; this sets the bits
+ * first and then looks at the reference, so it cannot miss it: it clears again
+ * what it touched.  Nobody can act on the bits in between, because the standby
+ * is not attached again before our reference is gone.
+ *
+ * Context: any; takes lm_phase.lock only where a leg has failed, or where this
+ * may have been the last bit.
+ */
+void lm_phase_good(struct lm_migration *m, sector_t start, sector_t end,
+		   enum lm_cause cause)
+{
+	struct lm_phase *p = &m->phase;
+	u64 first, nr, news = 0;
+	unsigned long flags;
+	bool dying;
+
+	lm_unflushed_mark(&m->bitmap, start);
+	nr = lm_bitmap_covered(&m->bitmap, start, end, &first);
+	if (nr)
+		news = lm_bitmap_set(&m->bitmap, first, nr, cause);
+
+	/* Pairs with the kill in __lm_set() and the scan after it. */
+	smp_mb();
+	dying = percpu_ref_is_dying(&p->leg[LM_SOURCE].ref) ||
+		percpu_ref_is_dying(&p->leg[LM_DEST].ref);
+	if (likely(!dying && !(news && lm_bitmap_full(&m->bitmap))))
+		return;
+
+	spin_lock_irqsave(&p->lock, flags);
+	if (dying)
+		__lm_clear(m, start, end);
+	else if (m->poke)
+		m->poke(m->owner);
+	spin_unlock_irqrestore(&p->lock, flags);
+}
+
+/**
+ * lm_phase_failed - some leg has failed a write or a flush
+ * @m: the migration.
+ * @sent: the legs that it was sent to; references are held.
+ * @failed: those of them that failed.
+ * @start: first sector; the range is held.  For a flush: 0.
+ * @end: the sector behind the last.  For a flush: 0.
+ *
+ * In one step: decides what becomes of the legs, clears the bits of all regions
+ * touched, and tells which leg is active now.
+ *
+ * - The active dest failed, and the source is known to hold all that was ever
+ *   flushed and has this too: back to the source, by itself.
+ * - The active leg failed otherwise: the error is the guest's, as it would have
+ *   been without us.
+ * - The standby failed: it takes part no longer.
+ *
+ * Context: any; takes lm_phase.lock.
+ * Return: the leg whose result is the guest's.  If @sent lacks it, the request
+ * must be sent again.
+ */
+enum lm_leg lm_phase_failed(struct lm_migration *m, unsigned int sent,
+			    unsigned int failed, sector_t start, sector_t end)
+{
+	struct lm_phase *p = &m->phase;
+	unsigned long flags;
+	enum lm_leg active;
+
+	spin_lock_irqsave(&p->lock, flags);
+	if (p->standby == LM_ATTACHED && p->active == LM_DEST && p->complete &&
+	    sent == LM_BOTH_LEGS && failed == LM_LEG_MASK(LM_DEST))
+		__lm_set(m, LM_SOURCE, LM_FAILED, false);
+	else if (failed & LM_LEG_MASK(lm_other_leg(p->active)))
+		__lm_fail_standby(m);
+	if (end) {
+		p->complete = false;
+		__lm_clear(m, start, end);
+	}
+	active = p->active;
+	spin_unlock_irqrestore(&p->lock, flags);
+	return active;
+}
+
+/**
+ * lm_phase_clear - the legs may differ in what a guest discards
+ * @m: the migration.
+ * @start: first sector; the range is held.
+ * @end: the sector behind the last.
+ *
+ * Context: any; takes lm_phase.lock.
+ */
+void lm_phase_clear(struct lm_migration *m, sector_t start, sector_t end)
+{
+	struct lm_phase *p = &m->phase;
+	unsigned long flags;
+
+	spin_lock_irqsave(&p->lock, flags);
+	__lm_clear(m, start, end);
+	spin_unlock_irqrestore(&p->lock, flags);
+}
+
+/**
+ * lm_phase_rescue_begin - may the other leg answer a read that failed?
+ * @m: the migration.
+ * @used: the leg that failed it.
+ * @start: first sector; all within one chunk.
+ * @end: the sector behind the last.
+ * @counted: whether the reference is of the counted kind, for the end.
+ *
+ * It may if it is active by now, or if it holds all regions touched.  A standby
+ * that has failed holds only what it had flushed.
+ *
+ * Context: any; takes lm_phase.lock.
+ * Return: whether it may; then lm_phase_rescue_end() is owed.
+ */
+bool lm_phase_rescue_begin(struct lm_migration *m, enum lm_leg used,
+			   sector_t start, sector_t end, bool *counted)
+{
+	struct lm_phase *p = &m->phase;
+	enum lm_leg leg = lm_other_leg(used);
+	unsigned long flags;
+	u64 first, nr;
+	bool may;
+
+	nr = lm_bitmap_touched(&m->bitmap, start, end, &first);
+	*counted = false;
+
+	spin_lock_irqsave(&p->lock, flags);
+	if (p->active == leg) {
+		may = true;
+	} else if (p->standby == LM_ATTACHED) {
+		may = lm_bitmap_all_set(&m->bitmap, first, nr);
+	} else {
+		may = p->standby == LM_FAILED && !p->dropping &&
+		      p->leg[leg].idle &&
+		      !lm_unflushed_test(&m->bitmap, start) &&
+		      lm_bitmap_all_set(&m->bitmap, first, nr);
+		*counted = may;
+	}
+	if (*counted)
+		p->rescues++;
+	else if (may)
+		percpu_ref_get(&p->leg[leg].ref);
+	spin_unlock_irqrestore(&p->lock, flags);
+	return may;
+}
+
+/**
+ * lm_phase_rescue_end - the other leg has answered
+ * @m: the migration.
+ * @leg: that leg.
+ * @counted: from lm_phase_rescue_begin().
+ *
+ * Context: any; takes lm_phase.lock.
+ */
+void lm_phase_rescue_end(struct lm_migration *m, enum lm_leg leg, bool counted)
+{
+	struct lm_phase *p = &m->phase;
+	unsigned long flags;
+
+	if (!counted) {
+		percpu_ref_put(&p->leg[leg].ref);
+		return;
+	}
+	spin_lock_irqsave(&p->lock, flags);
+	p->rescues--;
+	__lm_drop_if_idle(m);
+	wake_up_all(&p->idle);
+	spin_unlock_irqrestore(&p->lock, flags);
+}
+
+/**
+ * lm_phase_sync_begin - is a flush all that is missing?
+ * @m: the migration.
+ * @clears: for lm_phase_sync_end().
+ *
+ * Context: any; takes lm_phase.lock.
+ * Return: true if all bits are set and the legs are to be flushed now.
+ */
+bool lm_phase_sync_begin(struct lm_migration *m, u64 *clears)
+{
+	struct lm_phase *p = &m->phase;
+	unsigned long flags;
+	bool ready;
+
+	spin_lock_irqsave(&p->lock, flags);
+	ready = p->standby == LM_ATTACHED && !p->synced &&
+		lm_bitmap_full(&m->bitmap);
+	*clears = p->clears;
+	spin_unlock_irqrestore(&p->lock, flags);
+	return ready;
+}
+
+/**
+ * lm_phase_sync_end - that flush has ended well on both legs
+ * @m: the migration.
+ * @clears: from lm_phase_sync_begin().
+ *
+ * If a bit was cleared meanwhile, the flush speaks for less than all, even if
+ * the bit is set again.
+ *
+ * Context: any; takes lm_phase.lock.
+ * Return: true if it is synced, or switched, now.
+ */
+bool lm_phase_sync_end(struct lm_migration *m, u64 clears)
+{
+	struct lm_phase *p = &m->phase;
+	unsigned long flags;
+	bool synced;
+
+	spin_lock_irqsave(&p->lock, flags);
+	synced = p->standby == LM_ATTACHED && p->clears == clears &&
+		 lm_bitmap_full(&m->bitmap);
+	if (synced)
+		__lm_set(m, p->active, LM_ATTACHED, true);
+	spin_unlock_irqrestore(&p->lock, flags);
+	return synced;
+}
+
+/**
+ * lm_phase_wants_copy - is there anything for the copier to do?
+ * @m: the migration.
+ * @attachments: how often a standby was attached so far.
+ *
+ * Context: any; takes lm_phase.lock.
+ */
+bool lm_phase_wants_copy(struct lm_migration *m, unsigned int *attachments)
+{
+	struct lm_phase *p = &m->phase;
+	unsigned long flags;
+	bool wants;
+
+	spin_lock_irqsave(&p->lock, flags);
+	wants = p->standby == LM_ATTACHED && !p->synced;
+	*attachments = p->attachments;
+	spin_unlock_irqrestore(&p->lock, flags);
+	return wants;
+}
+
+/**
+ * lm_phase_reads_zero - does a leg read as zeroes where its bit is clear?
+ * @m: the migration.
+ * @leg: the standby.
+ *
+ * Context: any; takes lm_phase.lock.
+ */
+bool lm_phase_reads_zero(struct lm_migration *m, enum lm_leg leg)
+{
+	struct lm_phase *p = &m->phase;
+	unsigned long flags;
+	bool zeroed;
+
+	spin_lock_irqsave(&p->lock, flags);
+	zeroed = leg == LM_DEST && p->dest_zeroed;
+	spin_unlock_irqrestore(&p->lock, flags);
+	return zeroed;
+}
+
+/* What bars every request, whatever it is. */
+static enum lm_refusal __lm_ended(const struct lm_phase *p)
+{
+	switch (__lm_phase(p)) {
+	case LM_ABORTED:
+		return LM_IS_ABORTED;
+	case LM_COMMITTED:
+		return LM_IS_COMMITTED;
+	default:
+		return p->dropping ? LM_IS_DROPPING : LM_ALLOWED;
+	}
+}
+
+/* Swap the legs' roles, unless @to is active already. */
+static enum lm_refusal lm_phase_switch(struct lm_migration *m, enum lm_leg to)
+{
+	struct lm_phase *p = &m->phase;
+	enum lm_refusal why;
+	unsigned long flags;
+
+	spin_lock_irqsave(&p->lock, flags);
+	why = __lm_ended(p);
+	if (!why && p->active != to) {
+		if (p->standby == LM_FAILED)
+			why = LM_STANDBY_FAILED;
+		else if (!p->synced)
+			why = LM_NOT_SYNCED;
+		else
+			__lm_set(m, to, LM_ATTACHED, true);
+	}
+	spin_unlock_irqrestore(&p->lock, flags);
+	return why;
+}
+
+/**
+ * lm_phase_cutover - run on the dest
+ * @m: the migration.
+ *
+ * Context: any; takes lm_phase.lock.  Holds up no I/O.
+ * Return: LM_ALLOWED, also where it runs there already, or why not.
+ */
+enum lm_refusal lm_phase_cutover(struct lm_migration *m)
+{
+	return lm_phase_switch(m, LM_DEST);
+}
+
+/**
+ * lm_phase_failback - run on the source
+ * @m: the migration.
+ *
+ * Context: any; takes lm_phase.lock.  Holds up no I/O.
+ * Return: LM_ALLOWED, also where it runs there already, or why not.
+ */
+enum lm_refusal lm_phase_failback(struct lm_migration *m)
+{
+	return lm_phase_switch(m, LM_SOURCE);
+}
+
+/* Let the standby go: at once if nothing is in flight there, else then. */
+static void __lm_drop(struct lm_migration *m)
+{
+	m->phase.dropping = true;
+	__lm_fail_standby(m);
+	__lm_drop_if_idle(m);
+}
+
+/**
+ * lm_phase_abort - stay on the source and let the dest go
+ * @m: the migration.
+ *
+ * Context: any; takes lm_phase.lock.
+ * Return: LM_ALLOWED, and it is aborted as soon as nothing is in flight on the
+ * dest; or why not.
+ */
+enum lm_refusal lm_phase_abort(struct lm_migration *m)
+{
+	struct lm_phase *p = &m->phase;
+	enum lm_refusal why;
+	unsigned long flags;
+
+	spin_lock_irqsave(&p->lock, flags);
+	why = __lm_ended(p);
+	if (p->active == LM_SOURCE) {
+		if (why == LM_IS_ABORTED || why == LM_IS_DROPPING)
+			why = LM_ALLOWED;
+		else
+			__lm_drop(m);
+	} else if (!why) {
+		why = LM_DEST_ACTIVE;
+	}
+	spin_unlock_irqrestore(&p->lock, flags);
+	return why;
+}
+
+static enum lm_refusal __lm_may_commit(const struct lm_phase *p)
+{
+	enum lm_refusal why = __lm_ended(p);
+
+	if (p->active == LM_DEST)
+		return LM_ALLOWED;
+	return why ? why : LM_SOURCE_ACTIVE;
+}
+
+/**
+ * lm_phase_may_commit - would a commit be allowed?
+ * @m: the migration.
+ *
+ * Context: any; takes lm_phase.lock.
+ * Return: LM_ALLOWED or why not.
+ */
+enum lm_refusal lm_phase_may_commit(struct lm_migration *m)
+{
+	struct lm_phase *p = &m->phase;
+	enum lm_refusal why;
+	unsigned long flags;
+
+	spin_lock_irqsave(&p->lock, flags);
+	why = __lm_may_commit(p);
+	spin_unlock_irqrestore(&p->lock, flags);
+	return why;
+}
+
+/**
+ * lm_phase_commit - stay on the dest, which was just flushed, and let the
+ * source go
+ * @m: the migration.
+ *
+ * Context: any; takes lm_phase.lock.
+ * Return: LM_ALLOWED, and it is committed as soon as nothing is in flight on
+ * the source; or why not.
+ */
+enum lm_refusal lm_phase_commit(struct lm_migration *m)
+{
+	struct lm_phase *p = &m->phase;
+	enum lm_refusal why;
+	unsigned long flags;
+
+	spin_lock_irqsave(&p->lock, flags);
+	why = __lm_may_commit(p);
+	if (!why && !p->dropping && p->standby != LM_DROPPED)
+		__lm_drop(m);
+	spin_unlock_irqrestore(&p->lock, flags);
+	return why;
+}
+
+/* Clear what a failed standby may have lost: all of each unflushed chunk. */
+static void lm_phase_forget(struct lm_migration *m)
+{
+	struct lm_bitmap *b = &m->bitmap;
+	u64 chunk = 0;
+
+	for (;;) {
+		sector_t start;
+
+		chunk = lm_unflushed_next(b, chunk, b->nr_chunks);
+		if (chunk >= b->nr_chunks)
+			break;
+		start = chunk << LM_CHUNK_SHIFT;
+		lm_phase_clear(m, start, min(start + LM_CHUNK_SECTORS,
+					     b->nr_sectors));
+		chunk++;
+		cond_resched();
+	}
+	lm_unflushed_reset(b);
+}
+
+/**
+ * lm_phase_reattach - let a failed standby take part again
+ * @m: the migration.
+ *
+ * What it lacks, or may have lost, has a clear bit when it does.
+ *
+ * Context: process, may sleep; under lm_migration.messages, which keeps all
+ * others away who could change a failed standby.
+ * Return: LM_ALLOWED, also where it takes part already, or why not.
+ */
+enum lm_refusal lm_phase_reattach(struct lm_migration *m)
+{
+	struct lm_phase *p = &m->phase;
+	enum lm_refusal why;
+	enum lm_standby standby;
+
+	lockdep_assert_held(&m->messages);
+
+	spin_lock_irq(&p->lock);
+	standby = p->standby;
+	why = __lm_ended(p);
+	if (!why && standby == LM_FAILED &&
+	    (p->rescues || !p->leg[lm_other_leg(p->active)].idle))
+		why = LM_IN_FLIGHT;
+	spin_unlock_irq(&p->lock);
+	if (why || standby == LM_ATTACHED)
+		return why;
+
+	lm_phase_forget(m);
+
+	spin_lock_irq(&p->lock);
+	if (p->rescues)
+		why = LM_IN_FLIGHT;
+	else
+		__lm_set(m, p->active, LM_ATTACHED, false);
+	spin_unlock_irq(&p->lock);
+	return why;
+}

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The migrations that this module knows, each shared by the tables that name
+ * it: the live one, and one that is loaded to take its place.
+ *
+ * A migration whose table was never live has run nothing: a table loaded after
+ * it for the same device is not bound by it, because it takes its place.  One
+ * whose live table was replaced by another target's is retired, because what was
+ * written since is unknown to it.
+ *
+ * A table that is to take the place of a running migration's must name the same
+ * legs in the same roles, or the one leg that a final migration has left; then
+ * it shares that migration's state, whatever else its line says.  All else
+ * that could show a guest stale data is refused.  (dm-thin's __pool_find() is
+ * the precedent for state that outlives a table.)
+ */
+#include "dm-livemigrate.h"
+
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+static DEFINE_MUTEX(lm_registry_lock);
+static LIST_HEAD(lm_registry);
+
+/**
+ * lm_migration_poke - let the live table look after events and the copier
+ * @m: the migration.
+ *
+ * Context: any; takes lm_phase.lock.
+ */
+void lm_migration_poke(struct lm_migration *m)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&m->phase.lock, flags);
+	if (m->poke)
+		m->poke(m->owner);
+	spin_unlock_irqrestore(&m->phase.lock, flags);
+}
+
+/**
+ * lm_migration_error - count an error of a leg, remember the first
+ * @m: the migration.
+ * @leg: the leg.
+ * @op: 'r', 'w' or 'f' for a flush.
+ * @sector: where, from the target's start.
+ * @error: a negative errno: blk_status_t differs from kernel to kernel.
+ *
+ * Context: any; takes lm_stats.lock.
+ */
+void lm_migration_error(struct lm_migration *m, enum lm_leg leg, char op,
+			sector_t sector, int error)
+{
+	struct lm_stats *stats = &m->stats;
+	unsigned long flags;
+
+	atomic64_inc(op == 'r' ? &stats->read_errors : &stats->write_errors);
+	spin_lock_irqsave(&stats->lock, flags);
+	if (!stats->has_error) {
+		stats->has_error = true;
+		stats->error_leg = leg;
+		stats->error_op = op;
+		stats->error_sector = sector;
+		stats->error = error;
+	}
+	spin_unlock_irqrestore(&stats->lock, flags);
+}
+
+static bool lm_same_place(const struct lm_place *a, const struct lm_place *b)
+{
+	return a->disk == b->disk && a->start == b->start;
+}
+
+static bool lm_places_overlap(const struct lm_place *a, sector_t a_len,
+			      const struct lm_place *b, sector_t b_len)
+{
+	return a->disk && a->disk == b->disk &&
+	       a->start < b->start + b_len && b->start < a->start + a_len;
+}
+
+static bool lm_is_dropped(const struct lm_migration *m, enum lm_leg leg,
+			  const struct lm_snapshot *snap)
+{
+	return snap->standby == LM_DROPPED && leg != snap->active;
+}
+
+/* Does @cfg name a leg that @m uses? */
+static bool lm_shares_leg(const struct lm_migration *m,
+			  const struct lm_snapshot *snap,
+			  const struct lm_config *cfg)
+{
+	enum lm_leg a, b;
+
+	for (a = 0; a < LM_NR_LEGS; a++)
+		for (b = 0; b < LM_NR_LEGS; b++)
+			if (!lm_is_dropped(m, a, snap) &&
+			    lm_places_overlap(&m->place[a], m->len,
+					      &cfg->place[b], cfg->len))
+				return true;
+	return false;
+}
+
+/* Does @cfg name the legs of @m, or the one that is left of them? */
+static bool lm_names_legs(const struct lm_migration *m,
+			  const struct lm_snapshot *snap,
+			  const struct lm_config *cfg)
+{
+	enum lm_leg leg;
+
+	if (m->begin != cfg->begin || m->len != cfg->len)
+		return false;
+	for (leg = 0; leg < LM_NR_LEGS; leg++) {
+		if (lm_same_place(&m->place[leg], &cfg->place[leg]))
+			continue;
+		/* A line may leave out a dropped leg. */
+		if (lm_is_dropped(m, leg, snap) && !cfg->place[leg].disk)
+			continue;
+		return false;
+	}
+	return true;
+}
+
+/*
+ * A table for a place that @m holds already.  Returns 1 if it is to share @m's
+ * state, 0 if it is a new migration that may follow a final @m, or -EINVAL.
+ */
+static int lm_match(struct lm_migration *m, const struct lm_snapshot *snap,
+		    const struct lm_config *cfg, char *why, size_t len)
+{
+	const struct lm_place *next = &cfg->place[cfg->active];
+	const struct lm_place *now = &m->place[snap->active];
+	bool final = snap->standby == LM_DROPPED;
+
+	if (lm_names_legs(m, snap, cfg)) {
+		unsigned int size = 1U << m->bitmap.region_shift;
+
+		if (cfg->has_region_size && cfg->region_size != size) {
+			snprintf(why, len,
+				 "region_size %u differs from the running migration's %u: leave it as it is",
+				 cfg->region_size, size);
+			return -EINVAL;
+		}
+		return 1;
+	}
+	if (!final) {
+		snprintf(why, len,
+			 "this device runs another migration: name its legs as they are, or commit or abort it first");
+		return -EINVAL;
+	}
+	/* Its table may begin elsewhere; each sector must stay where it is. */
+	if (next->disk != now->disk ||
+	    next->start - cfg->begin != now->start - m->begin) {
+		snprintf(why, len,
+			 "this device runs on the %s of a migration that was %s: the new source must be that leg, at the same offset",
+			 snap->active == LM_SOURCE ? "source" : "dest",
+			 snap->active == LM_SOURCE ? "aborted" : "committed");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static void lm_migration_free(struct lm_migration *m)
+{
+	lm_ranges_exit(&m->ranges);
+	lm_bitmap_exit(&m->bitmap);
+	kfree(m);
+}
+
+/* A new migration, in the state that its line asks for. */
+static struct lm_migration *lm_migration_new(const struct lm_config *cfg,
+					     char *why, size_t len)
+{
+	unsigned int shift = ilog2(cfg->region_size);
+	enum lm_standby standby = LM_ATTACHED;
+	struct lm_migration *m;
+	enum lm_leg active;
+	int r;
+
+	m = kzalloc(sizeof(*m), GFP_KERNEL);
+	if (!m) {
+		snprintf(why, len, "no memory for the migration's state");
+		return ERR_PTR(-ENOMEM);
+	}
+	kref_init(&m->refs);
+	mutex_init(&m->messages);
+	spin_lock_init(&m->stats.lock);
+	m->md = cfg->md;
+	m->table = cfg->table;
+	m->begin = cfg->begin;
+	m->len = cfg->len;
+	memcpy(m->place, cfg->place, sizeof(m->place));
+	m->paused = cfg->paused;
+	m->copy_rate = cfg->copy_rate;
+
+	active = cfg->active;
+	if (!cfg->place[lm_other_leg(active)].disk)
+		standby = LM_DROPPED;
+	/* Nothing vouches for the source: it is not touched unasked. */
+	else if (cfg->detached || active == LM_DEST)
+		standby = LM_FAILED;
+
+	r = lm_bitmap_init(&m->bitmap, m->len, shift);
+	if (!r)
+		r = lm_ranges_init(&m->ranges, shift);
+	if (!r)
+		r = lm_phase_init(m, active, standby, cfg->dest_zeroed);
+	if (r) {
+		lm_migration_free(m);
+		snprintf(why, len,
+			 "no memory for the bitmap of %llu regions: choose a larger region_size",
+			 (unsigned long long)((cfg->len - 1) >> shift) + 1);
+		return ERR_PTR(r);
+	}
+	return m;
+}
+
+/**
+ * lm_registry_get - the migration that a table line names
+ * @cfg: the line.
+ * @why: on error, a sentence.
+ * @len: size of @why, bytes.
+ *
+ * Context: process, may sleep.
+ * Return: the migration with a reference for lm_registry_put(), or an ERR_PTR.
+ */
+struct lm_migration *lm_registry_get(const struct lm_config *cfg, char *why,
+				     size_t len)
+{
+	struct lm_migration *m, *shared = NULL;
+	unsigned int noio;
+	int r = 0;
+
+	mutex_lock(&lm_registry_lock);
+	list_for_each_entry(m, &lm_registry, node) {
+		struct lm_snapshot snap;
+
+		/* Another table of this device that this one takes the place of. */
+		if (m->md == cfg->md && m->life != LM_LIVE &&
+		    m->table != cfg->table)
+			continue;
+		lm_phase_snapshot(m, &snap);
+		if (m->life == LM_LIVE && m->md == cfg->md && m->begin < cfg->begin + cfg->len &&
+		    cfg->begin < m->begin + m->len) {
+			r = lm_match(m, &snap, cfg, why, len);
+			if (r == 1)
+				shared = m;
+		} else if (lm_shares_leg(m, &snap, cfg)) {
+			snprintf(why, len,
+				 "a leg is in use by the migration of device %s: remove that first, or name another",
+				 dm_device_name(m->md));
+			r = -EBUSY;
+		}
+		if (r < 0)
+			break;
+	}
+
+	if (r < 0) {
+		m = ERR_PTR(r);
+	} else if (shared) {
+		m = shared;
+		kref_get(&m->refs);
+	} else {
+		/* A resume may wait for this mutex, and its device for I/O. */
+		noio = memalloc_noio_save();
+		m = lm_migration_new(cfg, why, len);
+		memalloc_noio_restore(noio);
+		if (!IS_ERR(m))
+			list_add(&m->node, &lm_registry);
+	}
+	mutex_unlock(&lm_registry_lock);
+	return m;
+}
+
+/**
+ * lm_registry_go_live - a table takes over
+ * @m: its migration.
+ * @named: a mask of the legs that its line names.
+ *
+ * A dropped leg that it does not name is forgotten: a line that names it again
+ * asks for a new migration.
+ *
+ * Context: process, may sleep.
+ * Return: 0, or -ESTALE if another target's table has run since @m did.
+ */
+int lm_registry_go_live(struct lm_migration *m, unsigned int named)
+{
+	enum lm_leg leg;
+	int r = 0;
+
+	mutex_lock(&lm_registry_lock);
+	if (m->life == LM_RETIRED) {
+		r = -ESTALE;
+	} else {
+		m->life = LM_LIVE;
+		for (leg = 0; leg < LM_NR_LEGS; leg++)
+			if (!(named & LM_LEG_MASK(leg)))
+				memset(&m->place[leg], 0, sizeof(m->place[leg]));
+	}
+	mutex_unlock(&lm_registry_lock);
+	return r;
+}
+
+/**
+ * lm_registry_retire - a live table goes, and none of ours has taken over
+ * @m: its migration.
+ *
+ * Context: process, may sleep.
+ */
+void lm_registry_retire(struct lm_migration *m)
+{
+	mutex_lock(&lm_registry_lock);
+	m->life = LM_RETIRED;
+	mutex_unlock(&lm_registry_lock);
+}
+
+static void lm_registry_release(struct kref *refs)
+{
+	struct lm_migration *m = container_of(refs, struct lm_migration, refs);
+
+	list_del(&m->node);
+	mutex_unlock(&lm_registry_lock);
+	lm_phase_exit(m);
+	lm_migration_free(m);
+}
+
+/**
+ * lm_registry_put - a table no longer names a migration
+ * @m: the migration; no I/O of the table is in flight.
+ *
+ * Context: process, may sleep.
+ */
+void lm_registry_put(struct lm_migration *m)
+{
+	kref_put_mutex(&m->refs, lm_registry_release, &lm_registry_lock);
+}
