@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef SHIM_DEVICE_MAPPER_H
+#define SHIM_DEVICE_MAPPER_H
+
+struct block_device;
+struct dm_dev { struct block_device *bdev; };
+struct dm_table;
+struct dm_target;
+struct mapped_device;
+
+#endif

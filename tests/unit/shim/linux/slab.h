@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef SHIM_SLAB_H
+#define SHIM_SLAB_H
+
+#include <linux/types.h>
+
+#define kvcalloc(n, size, gfp)	calloc(n, size)
+#define kvfree(p)		free(p)
+
+#endif
