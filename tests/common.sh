@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# What the host's scripts share. Sourced, never run.
+
+# Neither the caller's make, nor its language, is to change what we start.
+unset MAKEFLAGS MFLAGS KDIR BUILD CDPATH
+export LC_ALL=C
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# dmsetup, mkfs and depmod are not on every user's path.
+PATH=$PATH:/usr/sbin:/sbin
+CACHE=${DM_LIVEMIGRATE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/dm-livemigrate}
+
+die()
+{
+	echo "${0##*/}: $*" >&2
+	exit 1
+}
+
+# The names in kernels.list, in its order.
+kernel_names()
+{
+	sed 's/#.*//' "$TOP/tests/kernels.list" | awk 'NF { print $1 }'
+}
+
+# kernel_dir NAME: where setup.sh unpacks that kernel.
+kernel_dir()
+{
+	echo "$CACHE/kernels/$1"
+}
+
+# kernel_ready NAME: is it there whole, and made for this very folder? (The
+# headers hold absolute paths.)
+kernel_ready()
+{
+	[ "$(cat "$(kernel_dir "$1")/.ready" 2>/dev/null)" = "$(kernel_dir "$1")" ]
+}
+
+# kernel_release NAME: what uname -r says in that kernel.
+kernel_release()
+{
+	cat "$(kernel_dir "$1")/release"
+}

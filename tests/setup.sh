@@ -1,0 +1,299 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Installs what the build and the tests need on Debian 12, and unpacks the
+# kernels of kernels.list into a cache. Does nothing, and quickly, where
+# everything is there.
+#
+# Usage: tests/setup.sh [KERNEL...]     (all of kernels.list if none is named)
+
+set -eu
+. "$(dirname "$0")/common.sh"
+
+# libelf1 is for objtool, which comes with the headers.
+PACKAGES=(
+	gcc make libc6-dev libelf1 kmod xz-utils perl
+	libdevmapper-dev dmsetup
+	sparse shellcheck
+	qemu-system-x86 busybox-static cpio
+	util-linux e2fsprogs xfsprogs fio
+)
+
+updated=
+
+quietly()
+{
+	local log
+	log=$(mktemp)
+	if ! "$@" >"$log" 2>&1; then
+		tail -n 30 "$log" >&2
+		rm -f "$log"
+		return 1
+	fi
+	rm -f "$log"
+}
+
+need_root()
+{
+	[ "$(id -u)" = 0 ] ||
+		die "$1 needs root: run 'tests/setup.sh' as root once, or install by hand: ${missing[*]}"
+}
+
+system_update()
+{
+	[ -z "$updated" ] || return 0
+	need_root "apt-get update"
+	quietly apt-get -o Acquire::Retries=3 update ||
+		die "apt-get update failed: look at the network and at /etc/apt"
+	updated=1
+}
+
+install_packages()
+{
+	local p
+	missing=()
+	for p in "${PACKAGES[@]}"; do
+		case " $installed " in
+		*" $p "*) ;;
+		*) missing+=("$p") ;;
+		esac
+	done
+	[ ${#missing[@]} -gt 0 ] || return 0
+	need_root "Installing packages"
+	echo "setup: installing ${missing[*]}"
+	system_update
+	DEBIAN_FRONTEND=noninteractive quietly apt-get -y -o Acquire::Retries=3 \
+		install --no-install-recommends "${missing[@]}" ||
+		die "apt-get could not install: ${missing[*]}"
+}
+
+codename()
+{
+	. /etc/os-release
+	echo "${VERSION_CODENAME:-}"
+}
+
+# derive_sources SUITE FILE: this machine's own entry for its own suite, with
+# SUITE in its place, as a deb822 file.
+derive_sources()
+{
+	local own f
+	own=$(codename)
+	for f in /etc/apt/sources.list.d/*.sources; do
+		[ -f "$f" ] || continue
+		awk -v RS= -v FS='\n' -v own="$own" -v suite="$1" '
+			{
+				hit = 0; off = 0; out = ""; skip = 0
+				for (i = 1; i <= NF; i++) {
+					if ($i ~ /^#/)
+						continue
+					if ($i !~ /^[ \t]/)
+						skip = 0
+					key = tolower($i); sub(/:.*/, "", key)
+					if ($i ~ /^[ \t]/) {
+						if (skip)
+							continue
+					} else if (key == "suites") {
+						n = split($i, w, /[ \t]+/)
+						for (j = 2; j <= n; j++)
+							if (w[j] == own)
+								hit = 1
+						skip = 1
+						continue
+					} else if (key == "types" || key == "components") {
+						skip = 1
+						continue
+					} else if (key == "enabled" && tolower($i) ~ /no/) {
+						off = 1
+					}
+					out = out $i "\n"
+				}
+				if (hit && !off) {
+					printf "Types: deb\nSuites: %s\nComponents: main\n%s", suite, out
+					exit
+				}
+			}' "$f" >"$2"
+		[ ! -s "$2" ] || return 0
+	done
+	for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+		[ -f "$f" ] || continue
+		# deb [options] URI suite components
+		awk -v own="$own" -v suite="$1" '
+			$1 == "deb" {
+				i = 2; by = ""
+				if ($i ~ /^\[/) {
+					for (; i <= NF; i++) {
+						o = $i; gsub(/[][]/, "", o)
+						if (o ~ /^signed-by=/)
+							by = substr(o, 11)
+						if ($i ~ /\]$/)
+							break
+					}
+					i++
+				}
+				if ($(i + 1) != own)
+					next
+				printf "Types: deb\nSuites: %s\nComponents: main\nURIs: %s\n", suite, $i
+				if (by != "")
+					printf "Signed-By: %s\n", by
+				exit
+			}' "$f" >"$2"
+		[ ! -s "$2" ] || return 0
+	done
+	die "no entry for the suite '$own' in /etc/apt/sources.list or /etc/apt/sources.list.d, so none for '$1' can be derived from it"
+}
+
+# use_suite SUITE: sets apt_options so that apt sees that suite: the machine's
+# own lists for its own suite, private ones in the cache for another.
+use_suite()
+{
+	local dir=$CACHE/apt/$1
+
+	apt_options=(-qq -o APT::Sandbox::User=root -o Acquire::Retries=3)
+	if [ "$1" = "$(codename)" ]; then
+		system_update
+		return
+	fi
+	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
+	: >"$dir/status"
+	derive_sources "$1" "$dir/private.sources"
+	apt_options+=(
+		-o Dir::Etc::sourcelist="$dir/private.sources"
+		-o Dir::Etc::sourceparts=/dev/null
+		-o Dir::Etc::preferences=/dev/null
+		-o Dir::Etc::preferencesparts=/dev/null
+		-o Dir::State::lists="$dir/lists"
+		-o Dir::State::status="$dir/status"
+		-o Dir::Cache="$dir/cache"
+	)
+	quietly apt-get "${apt_options[@]}" update ||
+		die "apt-get update failed for the suite '$1': does the machine's mirror have it?"
+}
+
+# closure PACKAGE...: these and the linux-* packages that they depend on.
+# Nothing else is wanted: compilers and libraries are installed already.
+closure()
+{
+	local todo=("$@") seen=" " p d
+	while [ ${#todo[@]} -gt 0 ]; do
+		p=${todo[0]}
+		todo=("${todo[@]:1}")
+		case "$seen" in *" $p "*) continue ;; esac
+		seen+="$p "
+		for d in $(apt-cache "${apt_options[@]}" depends --important "$p" |
+				awk '$1 == "Depends:" || $1 == "|Depends:" { print $2 }'); do
+			case "$d" in
+			linux-image-* | linux-headers-* | linux-kbuild-*) todo+=("$d") ;;
+			esac
+		done
+	done
+	echo "$seen"
+}
+
+# relocate ROOT FINAL: make an unpacked kernel work from FINAL instead of /.
+relocate()
+{
+	local root=$1 final=$2 release link target file
+
+	# Debian has /lib as a link to /usr/lib, and packages with either path.
+	if [ -d "$root/lib" ] && [ ! -L "$root/lib" ]; then
+		mkdir -p "$root/usr/lib"
+		cp -a "$root/lib/." "$root/usr/lib/"
+		rm -r "${root:?}/lib"
+	fi
+	ln -sfn usr/lib "$root/lib"
+
+	release=$(basename "$root"/boot/vmlinuz-*)
+	release=${release#vmlinuz-}
+	[ -d "$root/lib/modules/$release" ] &&
+		[ -d "$root/usr/src/linux-headers-$release" ] ||
+		die "the image and the headers are of different versions: try again later"
+
+	find "$root/usr/src" "$root/usr/lib" -type l -lname '/*' -print0 |
+		while IFS= read -r -d '' link; do
+			target=$(readlink "$link")
+			ln -sfn "$final$target" "$link"
+		done
+	for file in "$root/usr/src/linux-headers-$release/Makefile" \
+			"$root/usr/src/linux-headers-$release/.kernelvariables"; do
+		[ ! -f "$file" ] ||
+			sed -i "s,\([ =]\)/usr/\(src\|lib\)/,\1$final/usr/\2/,g" "$file"
+	done
+	ln -sfn "usr/src/linux-headers-$release" "$root/build"
+	ln -sfn "boot/vmlinuz-$release" "$root/vmlinuz"
+	echo "$release" >"$root/release"
+	depmod -b "$root" "$release"
+}
+
+# fetch_kernel NAME SUITE PATTERN
+fetch_kernel()
+{
+	local final tmp deb packages
+	final=$(kernel_dir "$1")
+	tmp=$final.tmp
+	echo "setup: downloading kernel $1 ($2)"
+	rm -rf "$tmp"
+	mkdir -p "$tmp/debs"
+	use_suite "$2"
+	packages=$(closure "${3/@/image}" "${3/@/headers}")
+	case "$packages" in
+	*linux-kbuild-*) ;;
+	*) die "the suite '$2' does not have the packages ${3/@/image} and ${3/@/headers}" ;;
+	esac
+	# shellcheck disable=SC2086
+	(cd "$tmp/debs" && quietly apt-get "${apt_options[@]}" download $packages) ||
+		die "apt-get could not download: $packages"
+	for deb in "$tmp"/debs/*.deb; do
+		dpkg-deb -x "$deb" "$tmp"
+	done
+	rm -r "$tmp/debs"
+	relocate "$tmp" "$final"
+	echo "$final" >"$tmp/.ready"
+	rm -rf "$final"
+	mv "$tmp" "$final"
+}
+
+# The headers packages have no checkpatch, so it is taken from the source.
+fetch_checkpatch()
+{
+	local final=$CACHE/checkpatch tmp=$CACHE/checkpatch.tmp
+	echo "setup: downloading linux-source-6.1 for checkpatch"
+	rm -rf "$tmp"
+	mkdir -p "$tmp"
+	use_suite bookworm
+	(cd "$tmp" && quietly apt-get "${apt_options[@]}" download linux-source-6.1) ||
+		die "apt-get could not download linux-source-6.1"
+	dpkg-deb --fsys-tarfile "$tmp"/linux-source-6.1_*.deb |
+		tar -xO ./usr/src/linux-source-6.1.tar.xz |
+		tar -xJ -C "$tmp" --strip-components=2 \
+			linux-source-6.1/scripts/checkpatch.pl \
+			linux-source-6.1/scripts/spelling.txt \
+			linux-source-6.1/scripts/const_structs.checkpatch
+	rm -f "$tmp"/*.deb
+	rm -rf "$final"
+	mv "$tmp" "$final"
+}
+
+missing=()
+[ -n "${*:-}" ] || mapfile -t wanted < <(kernel_names)
+[ -z "${*:-}" ] || wanted=("$@")
+
+installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${PACKAGES[@]}" 2>/dev/null |
+	awk '$1 == "installed" { printf "%s ", $2 }') || true
+install_packages
+
+mkdir -p "$CACHE/kernels"
+# Two runs at once must not fetch the same thing.
+exec 9>"$CACHE/.lock"
+flock 9
+
+for name in "${wanted[@]}"; do
+	kernel_ready "$name" && continue
+	line=$(sed 's/#.*//' "$TOP/tests/kernels.list" |
+		awk -v n="$name" '$1 == n { print $2, $3 }')
+	[ -n "$line" ] ||
+		die "kernel '$name' is not in tests/kernels.list; it has: $(kernel_names | tr '\n' ' ')"
+	# shellcheck disable=SC2086
+	fetch_kernel "$name" $line
+done
+[ -f "$CACHE/checkpatch/checkpatch.pl" ] || fetch_checkpatch

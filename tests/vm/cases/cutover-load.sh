@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+# cutover, failback, cutover and commit hold no I/O. stamp writes 300 times a
+# second and tells the longest write of each window of 1 s; a write in flight at
+# its end counts with its age. One window in three has a switch in its middle.
+# The other two are the measure: the same load, a second earlier and later, with
+# the same noise of the host. It fails if the longest write in the 4 windows
+# with a switch is longer than the longest in the 8 without and than 50 ms.
+#
+# Why so: a held write shows in the maximum and in nothing else, for there are
+# few. The maximum of 8 noisy windows is rarely below that of 4, and when it is,
+# by some milliseconds (they are 5 to 12 ms here as a rule): hence the floor. A
+# switch that suspends the device, or drains it, takes longer than that: dm's own
+# suspend waits for grace periods of RCU and for a flush.
+#
+# The messages themselves must return within 1 s, and no write may fail.
+#
+# vm: disks=24M:iops=1500,24M:iops=1500
+# Caught: a switch that holds writes for 300 ms.
+
+. /vm/lib.sh
+
+windows=0
+
+window()
+{
+	windows=$((windows + 1))
+	bg_kill stamp USR1
+	wait_until 5 said_windows || die "stamp says no more: $(cat /run/stamp.log)"
+}
+
+said_windows()
+{
+	[ "$(grep -c '^window' /run/stamp.log)" -ge $windows ]
+}
+
+# The longest write of the last window.
+longest()
+{
+	grep '^window' /run/stamp.log | tail -n 1 | sed 's/.*max_us=\([0-9]*\).*/\1/'
+}
+
+dd if=/dev/urandom of=/dev/vda bs=1M count=24 conv=fsync 2>/dev/null
+lm_create m /dev/vda /dev/vdb
+lm_wait_phase m synced
+
+bg stamp stamp --dev /dev/mapper/m --state /run/state --seconds 60 --latency \
+	--bs 512:16384 --mix w=85,r=5,f=5,u=5 --threads 4 --depth 4 --rate 300
+wait_until 20 test -s /run/stamp.log || die "the load does not begin"
+sleep 2
+window
+
+with=0 without=0 messages=0
+for switch in cutover failback cutover commit; do
+	for _ in 1 2; do
+		sleep 1
+		window
+		us=$(longest)
+		note "without: $us us"
+		[ "$us" -le $without ] || without=$us
+	done
+	sleep 0.5
+	start=$(now_ms)
+	lm_msg m $switch
+	took=$(($(now_ms) - start))
+	[ $took -le $messages ] || messages=$took
+	sleep 0.5
+	window
+	us=$(longest)
+	note "$switch: $us us, the message $took ms"
+	[ "$us" -le $with ] || with=$us
+done
+bg_runs stamp || die "the load has ended"
+bg_end stamp TERM
+
+note "the longest write: $with us around a switch, $without us else"
+[ "$(lm_field m phase)" = committed ] || die "not committed"
+[ $messages -le 1000 ] || die "a message took $messages ms"
+[ $with -le $without ] || [ $with -le 50000 ] || die "a switch has held writes"
+dmsetup remove m
+stamp --check /run/state --dev /dev/vdb

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# A case that fails.
+# vm: module=no
+. /vm/lib.sh
+false
