@@ -4,11 +4,10 @@
 # table is swapped while it is in use. Needs the modules dm-flakey and, for
 # leg_slow, dm-delay. A case names this file in "files=" and says ". legs.sh".
 
+# leg_load_ NAME LINE...
 leg_load_()
 {
-	dmsetup load "$1" --table "$2"
-	dmsetup suspend --noflush --nolockfs "$1"
-	dmsetup resume "$1"
+	dmtable "$@"
 }
 
 # leg_make NAME DISK: /dev/mapper/NAME, all of DISK.
@@ -33,13 +32,13 @@ leg_break()
 # leg_break_part NAME START LENGTH: reads and writes of those sectors fail.
 leg_break_part()
 {
-	lb_size_=$(sectors "$(leg_disk "$1")") lb_end_=$(($2 + $3))
-	leg_load_ "$1" "$(
-		[ "$2" -eq 0 ] || echo "0 $2 linear $(leg_disk "$1") 0"
-		echo "$2 $3 error"
-		[ "$lb_end_" -eq "$lb_size_" ] ||
-			echo "$lb_end_ $((lb_size_ - lb_end_)) linear $(leg_disk "$1") $lb_end_"
-	)"
+	lb_size_=$(sectors "$(leg_disk "$1")") lb_end_=$(($2 + $3)) lb_name_=$1
+	lb_disk_=$(leg_disk "$1")
+	set -- "$2 $3 error"
+	[ "${1%% *}" -eq 0 ] || set -- "0 ${1%% *} linear $lb_disk_ 0" "$@"
+	[ "$lb_end_" -eq "$lb_size_" ] ||
+		set -- "$@" "$lb_end_ $((lb_size_ - lb_end_)) linear $lb_disk_ $lb_end_"
+	leg_load_ "$lb_name_" "$@"
 }
 
 # leg_fail_writes NAME: writes and flushes fail, reads do not.

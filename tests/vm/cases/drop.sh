@@ -97,9 +97,8 @@ dmsetup remove m
 note "degraded with writes in flight: reattach is busy"
 lm_create m /dev/vda /dev/mapper/slow paused
 # 3 s for each write, and one part of the leg fails at once.
-leg_load_ slow "0 8192 delay /dev/vdb 0 0 /dev/vdb 0 3000
-8192 8 error
-8200 $((size - 8200)) linear /dev/vdb 8200"
+leg_load_ slow "0 8192 delay /dev/vdb 0 0 /dev/vdb 0 3000" "8192 8 error" \
+	"8200 $((size - 8200)) linear /dev/vdb 8200"
 dd if=/dev/urandom of=/dev/mapper/m bs=4k count=1 oflag=direct conv=notrunc 2>/dev/null &
 writer=$!
 sleep 0.3
