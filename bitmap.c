@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Two sets of bits: which regions the standby holds, and which chunks were
- * written to since both legs were last flushed.
+ * Three sets of bits: which regions the standby holds; which chunks were
+ * written to since both legs were last flushed; and, where the bits are kept on
+ * a metadata device, the chunks in which they have changed since.
  *
  * A region's bit is set by atomic operations on its word, without a lock.
  * Every clearing happens under lm_phase.lock, which belongs to the caller; so
@@ -68,7 +69,9 @@ void lm_bitmap_exit(struct lm_bitmap *b)
 	vfree(b->bits);
 	vfree(b->unflushed);
 	vfree(b->flushing);
+	vfree(b->unsaved);
 	b->bits = NULL;
+	b->unsaved = NULL;
 	b->unflushed = NULL;
 	b->flushing = NULL;
 }
@@ -128,6 +131,21 @@ static unsigned long lm_word_mask(u64 *first, u64 *nr)
 	return mask;
 }
 
+/*
+ * After the bits have changed: who takes the mark sees them, or finds the mark
+ * again.
+ */
+static void lm_unsaved_mark_regions(struct lm_bitmap *b, u64 first, u64 nr)
+{
+	unsigned int shift = LM_CHUNK_SHIFT - b->region_shift;
+	u64 chunk, last = (first + nr - 1) >> shift;
+
+	if (!b->unsaved)
+		return;
+	for (chunk = first >> shift; chunk <= last; chunk++)
+		lm_unsaved_mark(b, chunk);
+}
+
 /**
  * lm_bitmap_set - set bits
  * @b: the bitmap.
@@ -143,7 +161,7 @@ static unsigned long lm_word_mask(u64 *first, u64 *nr)
  */
 u64 lm_bitmap_set(struct lm_bitmap *b, u64 first, u64 nr, enum lm_cause cause)
 {
-	u64 news = 0;
+	u64 start = first, len = nr, news = 0;
 
 	while (nr) {
 		unsigned long *word = b->bits + first / BITS_PER_LONG;
@@ -155,8 +173,10 @@ u64 lm_bitmap_set(struct lm_bitmap *b, u64 first, u64 nr, enum lm_cause cause)
 		news += hweight_long(mask);
 	}
 	/* After the bits: lm_bitmap_full() must never run ahead of them. */
-	if (news)
+	if (news) {
 		atomic64_add(news, &b->set[cause]);
+		lm_unsaved_mark_regions(b, start, len);
+	}
 	return news;
 }
 
@@ -171,7 +191,7 @@ u64 lm_bitmap_set(struct lm_bitmap *b, u64 first, u64 nr, enum lm_cause cause)
  */
 u64 lm_bitmap_clear(struct lm_bitmap *b, u64 first, u64 nr)
 {
-	u64 gone = 0;
+	u64 start = first, len = nr, gone = 0;
 
 	while (nr) {
 		unsigned long *word = b->bits + first / BITS_PER_LONG;
@@ -182,8 +202,10 @@ u64 lm_bitmap_clear(struct lm_bitmap *b, u64 first, u64 nr)
 		mask &= atomic_long_fetch_andnot(mask, (atomic_long_t *)word);
 		gone += hweight_long(mask);
 	}
-	if (gone)
+	if (gone) {
 		atomic64_add(gone, &b->cleared);
+		lm_unsaved_mark_regions(b, start, len);
+	}
 	return gone;
 }
 
@@ -421,4 +443,84 @@ void lm_unflushed_reset(struct lm_bitmap *b)
 {
 	memset(b->unflushed, 0, BITS_TO_LONGS(b->nr_chunks) * sizeof(long));
 	memset(b->flushing, 0, BITS_TO_LONGS(b->nr_chunks) * sizeof(long));
+}
+
+/**
+ * lm_bitmap_word - some bits at once, to be saved
+ * @b: the bitmap.
+ * @index: which word of it.
+ *
+ * Context: any.
+ * Return: the word, zeroes behind the end.
+ */
+unsigned long lm_bitmap_word(const struct lm_bitmap *b, u64 index)
+{
+	return index < BITS_TO_LONGS(b->nr_regions) ? READ_ONCE(b->bits[index]) : 0;
+}
+
+/**
+ * lm_unsaved_track - keep account of the chunks whose bits change
+ * @b: the bitmap.
+ *
+ * Context: process, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int lm_unsaved_track(struct lm_bitmap *b)
+{
+	b->unsaved = lm_alloc_bits(b->nr_chunks);
+	return b->unsaved ? 0 : -ENOMEM;
+}
+
+/**
+ * lm_unsaved_mark - a chunk's bits differ from what is saved
+ * @b: the bitmap, which keeps account.
+ * @chunk: the chunk.
+ *
+ * Context: any, no lock.
+ */
+void lm_unsaved_mark(struct lm_bitmap *b, u64 chunk)
+{
+	/* Pairs with lm_unsaved_take(): the bits before the look at the mark. */
+	smp_mb();
+	if (!test_bit(chunk, b->unsaved))
+		set_bit(chunk, b->unsaved);
+}
+
+/**
+ * lm_unsaved_test - do a chunk's bits differ from what is saved?
+ * @b: the bitmap, which keeps account.
+ * @chunk: the chunk.
+ *
+ * Context: any.
+ */
+bool lm_unsaved_test(const struct lm_bitmap *b, u64 chunk)
+{
+	return test_bit(chunk, b->unsaved);
+}
+
+/**
+ * lm_unsaved_take - a chunk's bits are about to be read, to be saved
+ * @b: the bitmap, which keeps account.
+ * @chunk: the chunk.
+ *
+ * Context: any.
+ * Return: whether it was marked; it is not any more.
+ */
+bool lm_unsaved_take(struct lm_bitmap *b, u64 chunk)
+{
+	/* Fully ordered: the mark goes before the bits are read. */
+	return test_and_clear_bit(chunk, b->unsaved);
+}
+
+/**
+ * lm_unsaved_next - find a chunk whose bits differ from what is saved
+ * @b: the bitmap, which keeps account.
+ * @chunk: first to look at.
+ *
+ * Context: any.
+ * Return: the chunk, or the number of chunks.
+ */
+u64 lm_unsaved_next(const struct lm_bitmap *b, u64 chunk)
+{
+	return find_next_bit(b->unsaved, b->nr_chunks, chunk);
 }

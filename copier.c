@@ -115,6 +115,7 @@ static struct lm_job *lm_job_alloc(struct lm_target *t, gfp_t gfp)
 	INIT_WORK(&job->work, lm_job_work);
 	job->range.granted = lm_job_granted;
 	job->range.lost = job->lost;
+	job->range.ours = true;
 	bio_init(&job->pages, NULL, job->vecs, nr, 0);
 	job->pages.bi_vcnt = nr;
 	job->pages.bi_iter.bi_size = nr * PAGE_SIZE;
@@ -538,18 +539,38 @@ static void lm_job_start(struct lm_job *job, u64 first, unsigned int nr,
  * Flush both legs: at the end, to be synced, and from time to time, so that a
  * standby that fails has not lost all that was ever copied.
  */
-static void lm_copier_flushed(struct lm_flush *flush, blk_status_t status)
+static void lm_copier_flush_end(struct lm_target *t, bool synced)
 {
-	struct lm_target *t = flush->t;
 	struct lm_copier *c = &t->copier;
 
-	if (status)
-		WRITE_ONCE(c->errors, true);
-	else if (c->flush_syncs && flush->legs == LM_BOTH_LEGS)
+	if (synced)
 		lm_phase_sync_end(t->m, c->flush_clears);
 	clear_bit_unlock(0, &c->flushing);
 	lm_copier_kick(t);
 	lm_copier_idle(c);
+}
+
+static void lm_copier_recorded(struct lm_meta_wait *wait)
+{
+	struct lm_copier *c = container_of(wait, struct lm_copier, wait);
+
+	lm_copier_flush_end(container_of(c, struct lm_target, copier), true);
+}
+
+static void lm_copier_flushed(struct lm_flush *flush, blk_status_t status)
+{
+	struct lm_target *t = flush->t;
+	struct lm_copier *c = &t->copier;
+	bool synced = false;
+
+	if (status)
+		WRITE_ONCE(c->errors, true);
+	else if (c->flush_syncs && flush->legs == LM_BOTH_LEGS)
+		synced = lm_phase_sync_flushed(t->m, c->flush_clears);
+
+	c->wait.ready = lm_copier_recorded;
+	if (!synced || lm_save_complete(t, &c->wait))
+		lm_copier_flush_end(t, synced);
 }
 
 static void lm_copier_flush(struct lm_target *t, bool syncs)

@@ -64,6 +64,22 @@ static bool lm_parse_number(const char *word, u64 max, u64 *number)
 	       !kstrtoull(word, 10, number) && *number <= max;
 }
 
+/* What does not change when the machine boots again, if there is such a thing. */
+static void lm_device_id(struct block_device *bdev, char *id)
+{
+	struct mapped_device *md = dm_get_md(bdev->bd_dev);
+	char name[DM_NAME_LEN];
+
+	static_assert(LM_META_ID >= DM_UUID_LEN);
+	if (md) {
+		if (dm_copy_name_and_uuid(md, name, id))
+			id[0] = '\0';
+		dm_put(md);
+	} else if (bdev->bd_meta_info) {
+		strscpy(id, bdev->bd_meta_info->uuid, LM_META_ID);
+	}
+}
+
 static int lm_open_leg(struct lm_target *t, enum lm_leg leg, const char *path,
 		       const char *offset, struct lm_config *cfg)
 {
@@ -108,6 +124,45 @@ static int lm_open_leg(struct lm_target *t, enum lm_leg leg, const char *path,
 
 	cfg->place[leg].disk = disk_devt(bdev->bd_disk);
 	cfg->place[leg].start = get_start_sect(bdev) + start;
+	cfg->geometry.leg[leg].start = start;
+	cfg->geometry.leg[leg].size = size;
+	lm_device_id(bdev, cfg->geometry.leg[leg].id);
+	return 0;
+}
+
+static int lm_open_metadata(struct lm_target *t, struct lm_config *cfg)
+{
+	struct dm_target *ti = t->ti;
+	struct block_device *bdev;
+	enum lm_leg leg;
+	int r;
+
+	if (!cfg->meta_path)
+		return 0;
+	r = dm_get_device(ti, cfg->meta_path, dm_table_get_mode(ti->table),
+			  &t->meta_dev);
+	if (r) {
+		lm_refuse(ti, "cannot open the metadata device '%.80s': see that the path is right and nobody holds it exclusively",
+			  cfg->meta_path);
+		return r;
+	}
+	bdev = t->meta_dev->bdev;
+	if (bdev->bd_disk == dm_disk(dm_table_get_md(ti->table)))
+		return lm_refuse(ti, "the metadata device '%.80s' is the device itself",
+				 cfg->meta_path);
+	if (bdev_is_zoned(bdev))
+		return lm_refuse(ti, "the metadata device '%.80s' is a zoned device: name another",
+				 cfg->meta_path);
+	cfg->meta_bdev = bdev;
+	cfg->meta_place.disk = disk_devt(bdev->bd_disk);
+	cfg->meta_place.start = get_start_sect(bdev);
+	cfg->meta_len = bdev_nr_sectors(bdev);
+	for (leg = 0; leg < LM_NR_LEGS; leg++)
+		if (cfg->place[leg].disk == cfg->meta_place.disk &&
+		    cfg->place[leg].start < cfg->meta_place.start + cfg->meta_len &&
+		    cfg->meta_place.start < cfg->place[leg].start + ti->len)
+			return lm_refuse(ti, "the metadata device '%.80s' and the %s lie on the same sectors: name another metadata device",
+					 cfg->meta_path, lm_leg_names[leg]);
 	return 0;
 }
 
@@ -192,6 +247,9 @@ static int lm_parse_option(struct dm_target *ti, enum lm_option option,
 	case LM_OPT_DETACHED:
 		cfg->detached = true;
 		return 0;
+	case LM_OPT_METADATA:
+		cfg->meta_path = value;
+		return 0;
 	default:
 		return lm_refuse(ti, "option '%s' is not supported by this version",
 				 lm_options[option].name);
@@ -274,6 +332,7 @@ static void lm_poke_work(struct work_struct *work)
 	int events = atomic_read(&t->m->phase.events);
 	struct lm_snapshot snap;
 
+	lm_phase_settle_doubt(t->m);
 	if (events != t->events_told) {
 		t->events_told = events;
 		lm_phase_snapshot(t->m, &snap);
@@ -281,6 +340,7 @@ static void lm_poke_work(struct work_struct *work)
 		DMINFO_LIMIT("%s: %s, running on the %s", lm_device_name(t->ti),
 			     lm_phase_names[snap.phase], lm_leg_names[snap.active]);
 		dm_table_event(t->ti->table);
+		lm_save_kick(t);
 	}
 	lm_copier_kick(t);
 }
@@ -305,10 +365,13 @@ static void lm_target_free(struct lm_target *t)
 		destroy_workqueue(t->done_wq);
 	if (t->submit_wq)
 		destroy_workqueue(t->submit_wq);
+	lm_save_exit(t);
 	lm_copier_exit(t);
 	lm_mirror_exit(t);
 	if (t->m)
 		lm_registry_put(t->m);
+	if (t->meta_dev)
+		dm_put_device(t->ti, t->meta_dev);
 	for (leg = 0; leg < LM_NR_LEGS; leg++)
 		if (t->dev[leg])
 			dm_put_device(t->ti, t->dev[leg]);
@@ -332,6 +395,11 @@ static int lm_target_init(struct lm_target *t)
 	r = lm_mirror_init(t, &t->ti->error);
 	if (r)
 		return r;
+	r = lm_save_init(t);
+	if (r) {
+		t->ti->error = "no memory for the workqueues of the metadata";
+		return r;
+	}
 	return lm_copier_init(t, &t->ti->error);
 }
 
@@ -372,6 +440,10 @@ static int lm_parse_table(struct lm_target *t, unsigned int argc, char **argv,
 		r = lm_check_legs(t, cfg);
 	if (!r)
 		r = lm_check_config(t, cfg);
+	if (!r)
+		r = lm_open_metadata(t, cfg);
+	cfg->geometry.len = ti->len;
+	cfg->geometry.region_size = cfg->has_region_size ? cfg->region_size : 0;
 	return r;
 }
 
@@ -458,6 +530,7 @@ static void lm_postsuspend(struct dm_target *ti)
 
 	lm_copier_wait(t);
 	flush_work(&t->poke_work);
+	lm_save_stop(t);
 }
 
 static int lm_preresume(struct dm_target *ti)
@@ -471,7 +544,7 @@ static int lm_preresume(struct dm_target *ti)
 	for (leg = 0; leg < LM_NR_LEGS; leg++)
 		if (t->dev[leg])
 			named |= LM_LEG_MASK(leg);
-	r = lm_registry_go_live(m, named);
+	r = lm_registry_go_live(m, named, t->meta_dev);
 	if (r) {
 		DMERR("%s: another table has run since this one was loaded: load it again",
 		      lm_device_name(ti));
@@ -485,6 +558,7 @@ static int lm_preresume(struct dm_target *ti)
 		t->events_told = atomic_read(&m->phase.events);
 	}
 	spin_unlock_irq(&m->phase.lock);
+	lm_save_start(t);
 	return 0;
 }
 
@@ -518,6 +592,15 @@ static void lm_first_error(struct lm_stats *stats, char *token, size_t len)
 	spin_unlock_irqrestore(&stats->lock, flags);
 }
 
+static const char *lm_metadata_word(struct lm_migration *m)
+{
+	struct lm_meta *meta = m->meta;
+
+	if (!meta)
+		return "-";
+	return lm_meta_has_failed(meta) ? "failed" : "ok";
+}
+
 static size_t lm_status_info(struct lm_migration *m, char *result, size_t maxlen)
 {
 	struct lm_bitmap *b = &m->bitmap;
@@ -534,7 +617,7 @@ static size_t lm_status_info(struct lm_migration *m, char *result, size_t maxlen
 	       lm_bitmap_done(b), b->nr_regions,
 	       lm_leg_letter(&snap, LM_SOURCE), lm_leg_letter(&snap, LM_DEST),
 	       READ_ONCE(m->paused) ? "paused" : "running");
-	DMEMIT(" 28 copied %lld written_skipped %lld zero_skipped %lld restored %lld cleared %lld",
+	DMEMIT(" 30 copied %lld written_skipped %lld zero_skipped %lld restored %lld cleared %lld",
 	       atomic64_read(&b->set[LM_COPIED]),
 	       atomic64_read(&b->set[LM_WRITTEN]),
 	       atomic64_read(&b->set[LM_ZERO]),
@@ -548,6 +631,7 @@ static size_t lm_status_info(struct lm_migration *m, char *result, size_t maxlen
 	       atomic64_read(&stats->read_errors),
 	       atomic64_read(&stats->write_errors), error,
 	       atomic64_read(&stats->mismatches));
+	DMEMIT(" metadata %s", lm_metadata_word(m));
 	return sz;
 }
 
@@ -561,15 +645,18 @@ static size_t lm_status_table(struct lm_target *t, char *result, size_t maxlen)
 	unsigned int region_size = 1U << m->bitmap.region_shift;
 	unsigned int rate = READ_ONCE(m->copy_rate);
 	bool paused = READ_ONCE(m->paused);
-	bool active_dest, detached, final;
+	bool active_dest, detached, dest_zeroed, metadata, final;
 	struct lm_snapshot snap;
 	enum lm_leg leg;
 	size_t sz = 0;
 
 	lm_phase_snapshot(m, &snap);
 	final = snap.standby == LM_DROPPED;
-	active_dest = !final && snap.active == LM_DEST;
-	detached = snap.standby == LM_FAILED && !active_dest;
+	/* What metadata knows by itself is not said twice. */
+	metadata = t->meta_dev && !final;
+	active_dest = !final && !metadata && snap.active == LM_DEST;
+	detached = snap.standby == LM_FAILED && !metadata && !active_dest;
+	dest_zeroed = snap.dest_zeroed && !metadata;
 
 	for (leg = 0; leg < LM_NR_LEGS; leg++) {
 		if (final && leg != snap.active)
@@ -577,13 +664,15 @@ static size_t lm_status_table(struct lm_target *t, char *result, size_t maxlen)
 		else
 			DMEMIT("%s %llu ", t->dev[leg]->name, (u64)t->start[leg]);
 	}
-	DMEMIT("%d region_size %u", 2 + 2 * !!rate + paused + snap.dest_zeroed +
-	       2 * active_dest + detached, region_size);
+	DMEMIT("%d region_size %u", 2 + 2 * !!rate + paused + dest_zeroed +
+	       2 * active_dest + detached + 2 * metadata, region_size);
+	if (metadata)
+		DMEMIT(" metadata %s", t->meta_dev->name);
 	if (rate)
 		DMEMIT(" copy_rate %u", rate);
 	if (paused)
 		DMEMIT(" paused");
-	if (snap.dest_zeroed)
+	if (dest_zeroed)
 		DMEMIT(" dest_zeroed");
 	if (active_dest)
 		DMEMIT(" active dest");
@@ -697,6 +786,14 @@ static enum lm_refusal lm_await_drop(struct lm_migration *m)
 	       LM_ALLOWED : LM_NOT_DROPPED;
 }
 
+/* Before a leg goes metadata says so: after a crash it must not be trusted. */
+static void lm_end_recorded(struct lm_target *t, const char *message)
+{
+	if (!lm_save_now(t))
+		DMWARN("%s: %s goes on, but the metadata cannot tell of it: do not use that again",
+		       lm_device_name(t->ti), message);
+}
+
 static enum lm_refusal lm_not_final(struct lm_migration *m)
 {
 	struct lm_snapshot snap;
@@ -757,8 +854,12 @@ static int lm_msg_failback(struct lm_target *t, const char *message, char *arg)
 
 static int lm_msg_abort(struct lm_target *t, const char *message, char *arg)
 {
-	enum lm_refusal why = lm_phase_abort(t->m);
+	enum lm_refusal why = lm_phase_end_begin(t->m, LM_SOURCE);
 
+	if (why || lm_phase_is_final(t->m))
+		return lm_explain(t, message, why);
+	lm_end_recorded(t, message);
+	why = lm_phase_abort(t->m);
 	if (!why)
 		why = lm_await_drop(t->m);
 	return lm_explain(t, message, why);
@@ -778,7 +879,11 @@ static int lm_msg_commit(struct lm_target *t, const char *message, char *arg)
 		      lm_device_name(t->ti), message, r);
 		return r;
 	}
-	/* It may have failed back by itself meanwhile. */
+	/* It may have failed back by itself meanwhile; from now on it cannot. */
+	why = lm_phase_end_begin(t->m, LM_DEST);
+	if (why)
+		return lm_explain(t, message, why);
+	lm_end_recorded(t, message);
 	why = lm_phase_commit(t->m);
 	if (!why)
 		why = lm_await_drop(t->m);

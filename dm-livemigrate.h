@@ -20,10 +20,12 @@
  * Locks, outer to inner.  docs/design.rst says why.
  *
  *   lm_migration.messages     mutex, one message at a time
+ *   lm_meta.commit            mutex; held over I/O to the metadata device
  *   lm_phase.lock             spinlock, irqsave; the state, and all clearing
  *                             of bits
  *   lm_bucket.lock            spinlock, irqsave; never with lm_phase.lock held,
  *                             and nothing is taken inside it
+ *   lm_meta.lock              spinlock, irqsave; nothing is taken inside it
  *   bitmap words              atomic bit operations, no lock
  *
  * Nothing is allocated or submitted under a spinlock.
@@ -34,6 +36,7 @@
 #include <linux/atomic.h>
 #include <linux/bio.h>
 #include <linux/bitmap.h>
+#include <linux/completion.h>
 #include <linux/device-mapper.h>
 #include <linux/kref.h>
 #include <linux/ktime.h>
@@ -86,6 +89,8 @@ enum lm_cause {
  * @unflushed: a bit for each chunk: written to since the last flush that both
  *	legs ended well.
  * @flushing: the part of @unflushed that the flush now under way will cover.
+ * @unsaved: a bit for each chunk whose bits have changed since they were last
+ *	saved; NULL where they are not.
  * @collecting: bit 0 is held by the flush that owns @flushing.
  * @set: how many bits each cause has set.
  * @cleared: how many set bits were cleared again.
@@ -94,6 +99,7 @@ struct lm_bitmap {
 	unsigned long *bits;
 	unsigned long *unflushed;
 	unsigned long *flushing;
+	unsigned long *unsaved;
 	unsigned long collecting;
 	sector_t nr_sectors;
 	u64 nr_regions;
@@ -127,6 +133,13 @@ void lm_unflushed_put_back(struct lm_bitmap *b);
 u64 lm_unflushed_next(const struct lm_bitmap *b, u64 chunk, u64 end);
 void lm_unflushed_reset(struct lm_bitmap *b);
 
+unsigned long lm_bitmap_word(const struct lm_bitmap *b, u64 index);
+int lm_unsaved_track(struct lm_bitmap *b);
+void lm_unsaved_mark(struct lm_bitmap *b, u64 chunk);
+bool lm_unsaved_test(const struct lm_bitmap *b, u64 chunk);
+bool lm_unsaved_take(struct lm_bitmap *b, u64 chunk);
+u64 lm_unsaved_next(const struct lm_bitmap *b, u64 chunk);
+
 /* ------------------------------------------------------------------------
  * range.c: who may touch which sectors now.  Does not know what for.
  */
@@ -142,6 +155,7 @@ void lm_unflushed_reset(struct lm_bitmap *b);
  *	lm_range_lock() has returned.
  * @lost: where the holder gives way while it reads: a bit for each region from
  *	@start on that somebody else has touched.  NULL for all others.
+ * @ours: not a guest's.
  * @queued: when it began to wait.
  *
  * The rest belongs to range.c.
@@ -151,6 +165,7 @@ struct lm_range {
 	sector_t end;
 	void (*granted)(struct lm_range *range);
 	unsigned long *lost;
+	bool ours;
 	ktime_t queued;
 
 	struct list_head node;
@@ -176,12 +191,88 @@ bool lm_range_trylock(struct lm_ranges *rs, struct lm_range *range);
 void lm_range_lock_yielding(struct lm_ranges *rs, struct lm_range *range);
 void lm_range_harden(struct lm_ranges *rs, struct lm_range *range);
 void lm_range_unlock(struct lm_ranges *rs, struct lm_range *range);
+bool lm_range_if_quiet(struct lm_ranges *rs, sector_t start, sector_t end,
+		       void (*fn)(void *arg), void *arg);
+
+enum lm_standby { LM_ATTACHED, LM_FAILED, LM_DROPPED };
+
+/* ------------------------------------------------------------------------
+ * metadata.c: what survives a crash, on its device.  Knows nothing of bios, and
+ * not what a state means.
+ */
+
+/* Of a leg's id, the end included: no shorter than DM_UUID_LEN. */
+#define LM_META_ID	144
+/* Blocks of the bitmap that are saved at once, each of 30720 regions. */
+#define LM_META_BATCH	64
+
+/* What metadata is bound to.  All zeroes for a leg that was dropped. */
+struct lm_leg_geometry {
+	u64 start;		/* first sector of the data */
+	u64 size;		/* of the device, sectors */
+	char id[LM_META_ID];	/* its UUID, as dm or a partition has it, or "" */
+};
+
+struct lm_geometry {
+	u64 len;
+	unsigned int region_size;
+	struct lm_leg_geometry leg[LM_NR_LEGS];
+};
+
+/**
+ * struct lm_meta_state - what the superblock says of the state.
+ * @source_incomplete: the source lacks something that was acknowledged.
+ * @clean: nothing was under way.
+ */
+struct lm_meta_state {
+	enum lm_leg active;
+	enum lm_standby standby;
+	bool source_incomplete;
+	bool synced;
+	bool clean;
+};
+
+/* Somebody who waits for metadata; @ready is called from a worker. */
+struct lm_meta_wait {
+	struct list_head node;
+	u64 chunk;
+	void (*ready)(struct lm_meta_wait *wait);
+};
+
+struct lm_meta;
+
+struct lm_meta *lm_meta_open(struct block_device *bdev,
+			     const struct lm_geometry *g,
+			     unsigned int region_size, char *why, size_t len);
+void lm_meta_close(struct lm_meta *meta);
+unsigned int lm_meta_region_size(const struct lm_meta *meta);
+bool lm_meta_recorded(const struct lm_meta *meta, struct lm_meta_state *state);
+void lm_meta_load(struct lm_meta *meta, struct lm_bitmap *b);
+
+int lm_meta_record(struct lm_meta *meta,
+		   void (*get)(void *arg, struct lm_meta_state *state),
+		   void *arg);
+bool lm_meta_records_incomplete(const struct lm_meta *meta);
+bool lm_meta_has_failed(const struct lm_meta *meta);
+bool lm_meta_invalidate(struct lm_meta *meta);
+
+bool lm_meta_is_open(const struct lm_meta *meta, u64 chunk);
+bool lm_meta_enter(struct lm_meta *meta, u64 chunk, struct lm_meta_wait *wait);
+void lm_meta_commit(struct lm_meta *meta);
+
+void lm_meta_claim(struct lm_meta *meta, u64 chunk, bool quiet);
+bool lm_meta_is_claimed(const struct lm_meta *meta, u64 chunk);
+u64 lm_meta_next_active(const struct lm_meta *meta, u64 chunk);
+void lm_meta_retire(struct lm_meta *meta, u64 chunk);
+u64 lm_meta_block_chunks(const struct lm_meta *meta, u64 chunk, u64 *end);
+void lm_meta_snapshot(struct lm_meta *meta, const struct lm_bitmap *b,
+		      const u64 *chunks, unsigned int nr);
+int lm_meta_save(struct lm_meta *meta, const struct lm_bitmap *b,
+		 void (*retire)(void *arg), void *arg);
 
 /* ------------------------------------------------------------------------
  * phase.c: the state, the one setter, what is allowed.  Never sees a bio.
  */
-
-enum lm_standby { LM_ATTACHED, LM_FAILED, LM_DROPPED };
 
 enum lm_phase_name {
 	LM_COPYING, LM_SYNCED, LM_SWITCHED, LM_DEGRADED, LM_ABORTED,
@@ -210,6 +301,11 @@ struct lm_leg_ref {
  * @synced: all bits are set, and both legs were flushed since the last was.
  * @complete: the standby holds, flushed, all that the guest has written; what
  *	it has discarded since may differ.
+ * @source_incomplete: the source lacks something that was acknowledged.
+ * @clean: nothing is under way, and the metadata may say so.
+ * @losses: counts flushes that failed.
+ * @doubt: the active leg may have lost what it had not flushed, and the bits of
+ *	those chunks are still to be cleared.
  * @dropping: abort or commit was asked for; the standby goes once it is idle.
  * @dest_zeroed: where its bit is clear the dest still reads as zeroes.
  * @dest_written: the dest was written to: a line printed from now on must not
@@ -227,10 +323,14 @@ struct lm_phase {
 	enum lm_standby standby;
 	bool synced;
 	bool complete;
+	bool source_incomplete;
+	bool clean;
+	bool doubt;
 	bool dropping;
 	bool dest_zeroed;
 	bool dest_written;
 	u64 clears;
+	u64 losses;
 	unsigned int attachments;
 	unsigned int rescues;
 	enum lm_phase_name shown;
@@ -286,13 +386,26 @@ bool lm_phase_rescue_begin(struct lm_migration *m, enum lm_leg used,
 			   sector_t start, sector_t end, bool *counted);
 void lm_phase_rescue_end(struct lm_migration *m, enum lm_leg leg, bool counted);
 
+void lm_phase_meta_state(struct lm_migration *m, struct lm_meta_state *state);
+void lm_phase_recover(const struct lm_meta_state *state, enum lm_leg *active,
+		      enum lm_standby *standby);
+void lm_phase_resumed(struct lm_migration *m, const struct lm_meta_state *state);
+void lm_phase_set_clean(struct lm_migration *m, bool clean);
+bool lm_phase_source_incomplete(const struct lm_migration *m);
+u64 lm_phase_losses(struct lm_migration *m);
+bool lm_phase_in_doubt(const struct lm_migration *m);
+void lm_phase_settle_doubt(struct lm_migration *m);
+void lm_phase_event(struct lm_migration *m);
+
 bool lm_phase_sync_begin(struct lm_migration *m, u64 *clears);
+bool lm_phase_sync_flushed(struct lm_migration *m, u64 clears);
 bool lm_phase_sync_end(struct lm_migration *m, u64 clears);
 bool lm_phase_wants_copy(struct lm_migration *m, unsigned int *attachments);
 bool lm_phase_reads_zero(struct lm_migration *m, enum lm_leg leg);
 
 enum lm_refusal lm_phase_cutover(struct lm_migration *m);
 enum lm_refusal lm_phase_failback(struct lm_migration *m);
+enum lm_refusal lm_phase_end_begin(struct lm_migration *m, enum lm_leg on);
 enum lm_refusal lm_phase_abort(struct lm_migration *m);
 enum lm_refusal lm_phase_may_commit(struct lm_migration *m);
 enum lm_refusal lm_phase_commit(struct lm_migration *m);
@@ -339,6 +452,12 @@ enum lm_life { LM_LOADED, LM_LIVE, LM_RETIRED };
  * @paused: the copier stands still.
  * @copy_rate: KiB/s the copier may use, 0 for no limit.
  * @flushes: flushes of both legs in flight.
+ * @flush_epoch: which of @flush_count a flush that begins now counts in.
+ * @flush_count: flushes in flight, for lm_flush_barrier().
+ * @flush_wait: woken when one of those is zero.
+ * @meta: its metadata, or NULL.
+ * @meta_place: where that lies.
+ * @meta_failure_told: bit 0: so it was.
  * @owner: the live table's struct lm_target, NULL while there is none; under
  *	phase.lock.
  * @poke: called under phase.lock, from any context, when the phase changed or
@@ -365,6 +484,14 @@ struct lm_migration {
 	bool paused;
 	unsigned int copy_rate;
 	atomic_t flushes;
+	int flush_epoch;
+	atomic_t flush_count[2];
+	wait_queue_head_t flush_wait;
+
+	struct lm_meta *meta;
+	struct lm_place meta_place;
+	sector_t meta_len;
+	unsigned long meta_failure_told;
 
 	void *owner;
 	void (*poke)(void *owner);
@@ -381,6 +508,11 @@ struct lm_config {
 	sector_t begin;
 	sector_t len;
 	struct lm_place place[LM_NR_LEGS];
+	struct lm_place meta_place;
+	sector_t meta_len;
+	const char *meta_path;
+	struct block_device *meta_bdev;
+	struct lm_geometry geometry;
 	unsigned int region_size;
 	unsigned int copy_rate;
 	bool has_region_size;
@@ -393,7 +525,8 @@ struct lm_config {
 
 struct lm_migration *lm_registry_get(const struct lm_config *cfg, char *why,
 				     size_t len);
-int lm_registry_go_live(struct lm_migration *m, unsigned int named);
+int lm_registry_go_live(struct lm_migration *m, unsigned int named,
+			bool has_metadata);
 void lm_registry_retire(struct lm_migration *m);
 void lm_registry_put(struct lm_migration *m);
 
@@ -429,8 +562,11 @@ struct lm_flush {
 	void (*done)(struct lm_flush *flush, blk_status_t status);
 
 	struct lm_leg_bios bios;
+	struct lm_meta_wait wait;
+	blk_status_t status;
 	atomic_t pending;
 	unsigned int legs;
+	int epoch;
 	bool collects;
 };
 
@@ -455,6 +591,7 @@ enum lm_io_kind {
  * @emulate: a mask: legs that get zeroes as data.
  * @resend: a mask: legs that a walk must send to again.
  * @counted: how the rescue of a read holds the other leg.
+ * @wait: for metadata.
  */
 struct lm_io {
 	struct lm_target *t;
@@ -468,6 +605,7 @@ struct lm_io {
 	blk_status_t status;
 	atomic_t pending;
 	struct lm_range range;
+	struct lm_meta_wait wait;
 	struct bvec_iter iter;
 	sector_t end;
 	struct bio_vec *vecs;
@@ -520,8 +658,33 @@ struct lm_copier {
 	unsigned long last_flush;
 	unsigned long flushing;
 	struct bio_set bios;
+	struct lm_meta_wait wait;
 	unsigned long jobs_busy;
 	struct lm_job *job[LM_NR_JOBS];
+};
+
+/**
+ * struct lm_save - when metadata is written.
+ * @commit_wq: runs @commit_work, which waits for the metadata device alone.
+ * @wq: runs @work, which waits for the legs as well.
+ * @stopped: suspended: no more is begun.
+ * @lock: guards @records; nothing is taken inside.
+ * @records: who waits for the superblock.
+ * @flush: of the legs, before bits are saved.
+ * @chunks: one of each block that is being saved.
+ */
+struct lm_save {
+	struct workqueue_struct *commit_wq;
+	struct workqueue_struct *wq;
+	struct work_struct commit_work;
+	struct delayed_work work;
+	bool stopped;
+	spinlock_t lock;
+	struct list_head records;
+	struct lm_flush flush;
+	struct completion flushed;
+	blk_status_t flush_status;
+	u64 chunks[LM_META_BATCH];
 };
 
 /**
@@ -534,8 +697,8 @@ struct lm_target {
 	struct dm_target *ti;
 	struct lm_migration *m;
 	struct dm_dev *dev[LM_NR_LEGS];
+	struct dm_dev *meta_dev;
 	sector_t start[LM_NR_LEGS];
-	bool taken_over;
 
 	mempool_t pages;
 	mempool_t vecs;
@@ -553,6 +716,7 @@ struct lm_target {
 	struct bio_list rescues;
 
 	struct lm_copier copier;
+	struct lm_save save;
 };
 
 /* leg.c: bios to the legs, and flushes of them. */
@@ -564,6 +728,7 @@ bool lm_leg_zeroes(struct lm_target *t, enum lm_leg leg);
 bool lm_leg_discards(struct lm_target *t, enum lm_leg leg);
 bool lm_not_supported(blk_status_t status);
 void lm_flush_start(struct lm_flush *flush);
+void lm_flush_barrier(struct lm_migration *m);
 
 /* mirror.c: the guest's bios. */
 int lm_mirror_init(struct lm_target *t, char **error);
@@ -578,5 +743,18 @@ void lm_copier_kick(struct lm_target *t);
 void lm_copier_stop(struct lm_target *t);
 void lm_copier_wait(struct lm_target *t);
 void lm_copier_start(struct lm_target *t);
+
+/* save.c: when the metadata is written. */
+int lm_save_init(struct lm_target *t);
+void lm_save_exit(struct lm_target *t);
+void lm_save_start(struct lm_target *t);
+void lm_save_stop(struct lm_target *t);
+void lm_save_kick(struct lm_target *t);
+bool lm_save_now(struct lm_target *t);
+bool lm_save_may_begin(struct lm_target *t, sector_t start);
+bool lm_save_begin(struct lm_target *t, sector_t start,
+		   struct lm_meta_wait *wait);
+bool lm_save_lacks(struct lm_target *t, struct lm_meta_wait *wait);
+bool lm_save_complete(struct lm_target *t, struct lm_meta_wait *wait);
 
 #endif

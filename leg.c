@@ -85,6 +85,13 @@ bool lm_not_supported(blk_status_t status)
 	return status == BLK_STS_NOTSUPP || status == BLK_STS_TARGET;
 }
 
+static void lm_flush_recorded(struct lm_meta_wait *wait)
+{
+	struct lm_flush *flush = container_of(wait, struct lm_flush, wait);
+
+	flush->done(flush, flush->status);
+}
+
 static void lm_flush_finish(struct lm_flush *flush)
 {
 	struct lm_migration *m = flush->t->m;
@@ -112,7 +119,8 @@ static void lm_flush_finish(struct lm_flush *flush)
 	if (flush->legs == LM_BOTH_LEGS && !failed)
 		alone = atomic_dec_and_test(&m->flushes);
 	if (flush->collects) {
-		if (!failed && alone && lm_phase_is_attached(m))
+		if (!failed && alone && lm_phase_is_attached(m) &&
+		    !lm_phase_in_doubt(m))
 			lm_unflushed_drop(&m->bitmap);
 		else
 			lm_unflushed_put_back(&m->bitmap);
@@ -126,7 +134,15 @@ static void lm_flush_finish(struct lm_flush *flush)
 		if (flush->legs == LM_BOTH_LEGS)
 			atomic_dec_return(&m->flushes);
 	}
+	if (atomic_dec_and_test(&m->flush_count[flush->epoch]))
+		wake_up_all(&m->flush_wait);
 	lm_phase_io_end(m, flush->legs);
+
+	/* What the source has lost now must be known before it is acknowledged. */
+	flush->status = status;
+	flush->wait.ready = lm_flush_recorded;
+	if (unlikely(!lm_save_lacks(flush->t, &flush->wait)))
+		return;
 	flush->done(flush, status);
 }
 
@@ -159,6 +175,8 @@ void lm_flush_start(struct lm_flush *flush)
 	flush->legs = legs;
 	if (legs == LM_BOTH_LEGS)
 		atomic_inc(&m->flushes);
+	flush->epoch = READ_ONCE(m->flush_epoch);
+	atomic_inc(&m->flush_count[flush->epoch]);
 	flush->collects = legs == LM_BOTH_LEGS &&
 			  lm_unflushed_collect(&m->bitmap);
 	atomic_set(&flush->pending, hweight32(legs));
@@ -179,4 +197,25 @@ void lm_flush_start(struct lm_flush *flush)
 		else
 			submit_bio_noacct(bio);
 	}
+}
+
+/**
+ * lm_flush_barrier - wait for the flushes that are in flight
+ * @m: the migration.
+ *
+ * A device may tell of what it lost to any one of several flushes at once.  All
+ * that were in flight together with one that has ended have changed the state,
+ * if they failed, when this returns.  Those that begin meanwhile are not waited
+ * for.  (The two counts are SRCU's.)
+ *
+ * Context: process, sleeps; one caller at a time.
+ */
+void lm_flush_barrier(struct lm_migration *m)
+{
+	int epoch = m->flush_epoch;
+
+	WRITE_ONCE(m->flush_epoch, !epoch);
+	/* A flush that still counts in the old one is seen, or begins after. */
+	smp_mb();
+	wait_event(m->flush_wait, !atomic_read(&m->flush_count[epoch]));
 }

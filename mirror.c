@@ -7,14 +7,16 @@
  *
  * A write goes like this:
  *
- * 1. It holds the range that it touches, or waits for it (range.c).
+ * 1. It holds the range that it touches, or waits for it (range.c).  Where there
+ *    is metadata, its chunk's active-writes bit is made durable (save.c).
  * 2. It learns which legs take part, with a reference to each.  If that is one,
  *    its bits are cleared, and it goes there as it is: 5.
  * 3. Its payload is copied to pages of our own, because the guest may change it
  *    while two devices read it at two times.
  * 4. Both legs are sent the same bytes.
  * 5. When all have ended: the bits are set, or cleared and the state changed.
- *    Only then the range is let go, and only then the bio ends.
+ *    What metadata must say of that is made durable.  Only then the range is let
+ *    go, and only then the bio ends.
  *
  * A discard or write-zeroes walks: it does the same for one chunk's part after
  * another, so that it never holds more than one range.
@@ -68,6 +70,22 @@ static void lm_io_granted(struct lm_range *range)
 		;
 	atomic64_inc(&stats->held);
 	lm_io_queue(io);
+}
+
+/* What @io has waited for is durable: send it. */
+static void lm_io_begun(struct lm_meta_wait *wait)
+{
+	lm_io_queue(container_of(wait, struct lm_io, wait));
+}
+
+/*
+ * May @io, whose range is held, be sent as far as metadata goes?  If not, it
+ * will be queued when it may, and may have ended by now.
+ */
+static bool lm_io_may_begin(struct lm_io *io)
+{
+	io->wait.ready = lm_io_begun;
+	return lm_save_begin(io->t, io->range.start, &io->wait);
 }
 
 /*
@@ -230,13 +248,25 @@ static blk_status_t lm_io_settle(struct lm_io *io, bool equal)
  * Writes
  */
 
+static void lm_write_finish(struct lm_io *io)
+{
+	lm_io_unlock(io);
+	lm_io_end(io, io->status);
+}
+
+static void lm_write_recorded(struct lm_meta_wait *wait)
+{
+	lm_write_finish(container_of(wait, struct lm_io, wait));
+}
+
 static void lm_write_done(struct lm_io *io)
 {
-	blk_status_t status = lm_io_settle(io, true);
-
+	io->status = lm_io_settle(io, true);
 	lm_bounce_free(io->t, io);
-	lm_io_unlock(io);
-	lm_io_end(io, status);
+
+	io->wait.ready = lm_write_recorded;
+	if (likely(lm_save_lacks(io->t, &io->wait)))
+		lm_write_finish(io);
 }
 
 static void lm_write_both(struct lm_io *io, struct bio *bio)
@@ -281,6 +311,16 @@ static void lm_write_sole(struct lm_io *io, struct bio *bio)
 }
 
 /*
+ * Without a standby what is written is on the active leg alone, which metadata
+ * must say if that is the dest.  False if @io waits for that, and is queued then.
+ */
+static bool lm_sole_may_begin(struct lm_io *io)
+{
+	io->wait.ready = lm_io_begun;
+	return lm_save_lacks(io->t, &io->wait);
+}
+
+/*
  * Send a write, whose range is held.  False if there is no memory now; then
  * nothing has happened.
  */
@@ -288,6 +328,9 @@ static bool lm_write_send(struct lm_io *io, struct bio *bio, gfp_t gfp)
 {
 	struct lm_target *t = io->t;
 	struct lm_migration *m = t->m;
+
+	if (unlikely(!lm_io_may_begin(io)))
+		return true;
 
 	for (;;) {
 		/* Memory first: nobody waits for it with a reference held. */
@@ -298,8 +341,13 @@ static bool lm_write_send(struct lm_io *io, struct bio *bio, gfp_t gfp)
 		io->legs = lm_phase_write_begin(m, io->range.start,
 						io->range.end);
 		if (io->legs != LM_BOTH_LEGS) {
+			unsigned int legs = io->legs;
+
 			lm_bounce_free(t, io);
-			lm_write_sole(io, bio);
+			if (likely(lm_sole_may_begin(io)))
+				lm_write_sole(io, bio);
+			else
+				lm_phase_io_end(m, legs);
 			return true;
 		}
 		if (likely(io->nr_pages)) {
@@ -326,7 +374,8 @@ static int lm_map_write(struct lm_io *io, struct bio *bio)
 	else if (!lm_io_lock(io))
 		return DM_MAPIO_SUBMITTED;
 
-	if (held && lm_write_send(io, bio, LM_GFP_MAP))
+	if (held && (!nowait || lm_save_may_begin(io->t, io->range.start)) &&
+	    lm_write_send(io, bio, LM_GFP_MAP))
 		return DM_MAPIO_SUBMITTED;
 
 	if (!nowait) {
@@ -363,10 +412,23 @@ static void lm_walk_next(struct lm_io *io, sector_t start)
 		lm_io_queue(io);
 }
 
+static void lm_walk_finish(struct lm_io *io)
+{
+	lm_io_unlock(io);
+	if (io->status || io->range.end == io->end)
+		lm_io_end(io, io->status);
+	else
+		lm_walk_next(io, io->range.end);
+}
+
+static void lm_walk_recorded(struct lm_meta_wait *wait)
+{
+	lm_walk_finish(container_of(wait, struct lm_io, wait));
+}
+
 static void lm_walk_done(struct lm_io *io)
 {
 	bool zeroes = true;
-	blk_status_t status;
 	enum lm_leg leg;
 
 	for (leg = 0; leg < LM_NR_LEGS; leg++) {
@@ -391,13 +453,12 @@ static void lm_walk_done(struct lm_io *io)
 		return;
 	}
 
-	status = lm_io_settle(io, zeroes);
+	io->status = lm_io_settle(io, zeroes);
 	lm_bounce_free(io->t, io);
-	lm_io_unlock(io);
-	if (status || io->range.end == io->end)
-		lm_io_end(io, status);
-	else
-		lm_walk_next(io, io->range.end);
+
+	io->wait.ready = lm_walk_recorded;
+	if (likely(lm_save_lacks(io->t, &io->wait)))
+		lm_walk_finish(io);
 }
 
 /* A vector of zero pages as long as a chunk. */
@@ -455,9 +516,15 @@ static void lm_walk_send(struct lm_io *io)
 	enum lm_leg leg;
 
 	if (!to) {
+		if (!lm_io_may_begin(io))
+			return;
 		io->legs = lm_phase_write_begin(m, io->range.start,
 						io->range.end);
 		to = io->legs;
+		if (to != LM_BOTH_LEGS && !lm_sole_may_begin(io)) {
+			lm_phase_io_end(m, to);
+			return;
+		}
 		zeroes = bio_op(bio) == REQ_OP_WRITE_ZEROES ||
 			 (to == LM_BOTH_LEGS && lm_leg_zeroes(t, LM_SOURCE) &&
 			  lm_leg_zeroes(t, LM_DEST));
@@ -671,6 +738,7 @@ int lm_mirror_map(struct lm_target *t, struct bio *bio)
 	io->nr_pages = 0;
 	io->vecs = io->inline_vecs;
 	io->range.lost = NULL;
+	io->range.ours = false;
 	if (unlikely(!bio->bi_iter.bi_size && !op_is_flush(bio->bi_opf))) {
 		bio_endio(bio);
 		return DM_MAPIO_SUBMITTED;

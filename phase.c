@@ -53,6 +53,10 @@ static void __lm_set(struct lm_migration *m, enum lm_leg active,
 	WRITE_ONCE(p->standby, standby);
 	p->synced = synced;
 	p->complete = standby == LM_ATTACHED && (synced || p->complete);
+	if (active == LM_SOURCE || synced)
+		p->source_incomplete = false;
+	else if (standby == LM_FAILED && !p->dropping)
+		WRITE_ONCE(p->source_incomplete, true);
 
 	if (old == LM_ATTACHED && standby != LM_ATTACHED) {
 		p->dest_zeroed = false;
@@ -106,6 +110,19 @@ static void __lm_clear(struct lm_migration *m, sector_t start, sector_t end)
 		__lm_set(m, p->active, LM_ATTACHED, false);
 }
 
+/*
+ * The active leg has failed a flush and goes on: it may read otherwise from now
+ * on where it was written to and not flushed.  The bits there tell no more.
+ */
+static void __lm_doubt(struct lm_migration *m)
+{
+	struct lm_phase *p = &m->phase;
+
+	p->doubt = true;
+	p->complete = false;
+	__lm_set(m, p->active, LM_ATTACHED, false);
+}
+
 /* The last I/O on a killed leg has ended. */
 static void lm_leg_released(struct percpu_ref *percpu_ref)
 {
@@ -144,6 +161,7 @@ int lm_phase_init(struct lm_migration *m, enum lm_leg active,
 	p->active = active;
 	p->standby = standby;
 	p->dest_zeroed = dest_zeroed && standby == LM_ATTACHED;
+	p->source_incomplete = active == LM_DEST && standby == LM_FAILED;
 	p->shown = __lm_phase(p);
 
 	for (leg = 0; leg < LM_NR_LEGS; leg++) {
@@ -466,7 +484,7 @@ void lm_phase_good(struct lm_migration *m, sector_t start, sector_t end,
  * - The active dest failed, and the source is known to hold all that was ever
  *   flushed and has this too: back to the source, by itself.
  * - The active leg failed otherwise: the error is the guest's, as it would have
- *   been without us.
+ *   been without us.  After a flush what it had not flushed is in doubt.
  * - The standby failed: it takes part no longer.
  *
  * Context: any; takes lm_phase.lock.
@@ -482,13 +500,18 @@ enum lm_leg lm_phase_failed(struct lm_migration *m, unsigned int sent,
 
 	spin_lock_irqsave(&p->lock, flags);
 	if (p->standby == LM_ATTACHED && p->active == LM_DEST && p->complete &&
-	    sent == LM_BOTH_LEGS && failed == LM_LEG_MASK(LM_DEST))
+	    !p->dropping && sent == LM_BOTH_LEGS &&
+	    failed == LM_LEG_MASK(LM_DEST))
 		__lm_set(m, LM_SOURCE, LM_FAILED, false);
 	else if (failed & LM_LEG_MASK(lm_other_leg(p->active)))
 		__lm_fail_standby(m);
 	if (end) {
 		p->complete = false;
 		__lm_clear(m, start, end);
+	} else {
+		p->losses++;
+		if (p->standby == LM_ATTACHED)
+			__lm_doubt(m);
 	}
 	active = p->active;
 	spin_unlock_irqrestore(&p->lock, flags);
@@ -584,6 +607,132 @@ void lm_phase_rescue_end(struct lm_migration *m, enum lm_leg leg, bool counted)
 }
 
 /**
+ * lm_phase_meta_state - what metadata is to say
+ * @m: the migration.
+ * @state: where it goes.
+ *
+ * Context: any; takes lm_phase.lock.
+ */
+void lm_phase_meta_state(struct lm_migration *m, struct lm_meta_state *state)
+{
+	struct lm_phase *p = &m->phase;
+	unsigned long flags;
+
+	spin_lock_irqsave(&p->lock, flags);
+	state->active = p->active;
+	state->standby = p->dropping ? LM_DROPPED : p->standby;
+	state->source_incomplete = p->source_incomplete && !p->dropping;
+	state->clean = p->clean;
+	/* It comes and goes, and matters to who goes on from a clean end. */
+	state->synced = p->synced && p->clean;
+	spin_unlock_irqrestore(&p->lock, flags);
+}
+
+/**
+ * lm_phase_recover - which state follows from what metadata says
+ * @state: what it says.
+ * @active: the leg that is to be active.
+ * @standby: what the other one is.
+ *
+ * After an unclean stop that is the source, which holds all that was ever
+ * acknowledged, unless metadata says that it lacks something.
+ *
+ * Context: any.
+ */
+void lm_phase_recover(const struct lm_meta_state *state, enum lm_leg *active,
+		      enum lm_standby *standby)
+{
+	*active = state->active;
+	*standby = state->standby;
+	if (state->standby != LM_DROPPED && !state->clean)
+		*active = state->source_incomplete ? LM_DEST : LM_SOURCE;
+}
+
+/**
+ * lm_phase_resumed - go on from what metadata says
+ * @m: the migration, as lm_phase_recover() has it; its bits are loaded.
+ * @state: what it says.
+ *
+ * Context: process, before there is I/O.
+ */
+void lm_phase_resumed(struct lm_migration *m, const struct lm_meta_state *state)
+{
+	struct lm_phase *p = &m->phase;
+
+	p->source_incomplete = state->source_incomplete;
+	p->synced = state->clean && state->synced && p->standby == LM_ATTACHED &&
+		    lm_bitmap_full(&m->bitmap);
+	p->complete = p->synced;
+	p->clean = state->clean;
+	p->shown = __lm_phase(p);
+}
+
+/**
+ * lm_phase_set_clean - is anything under way?
+ * @m: the migration.
+ * @clean: nothing is.
+ *
+ * Context: any; takes lm_phase.lock.
+ */
+void lm_phase_set_clean(struct lm_migration *m, bool clean)
+{
+	struct lm_phase *p = &m->phase;
+	unsigned long flags;
+
+	spin_lock_irqsave(&p->lock, flags);
+	p->clean = clean;
+	spin_unlock_irqrestore(&p->lock, flags);
+}
+
+/**
+ * lm_phase_source_incomplete - does the source lack something acknowledged?
+ * @m: the migration.
+ *
+ * Context: any, no lock.
+ */
+bool lm_phase_source_incomplete(const struct lm_migration *m)
+{
+	return READ_ONCE(m->phase.source_incomplete) &&
+	       !READ_ONCE(m->phase.dropping);
+}
+
+/**
+ * lm_phase_losses - how many flushes have failed
+ * @m: the migration.
+ *
+ * Context: any; takes lm_phase.lock.
+ */
+u64 lm_phase_losses(struct lm_migration *m)
+{
+	struct lm_phase *p = &m->phase;
+	unsigned long flags;
+	u64 losses;
+
+	spin_lock_irqsave(&p->lock, flags);
+	losses = p->losses;
+	spin_unlock_irqrestore(&p->lock, flags);
+	return losses;
+}
+
+/**
+ * lm_phase_event - something that is no change of phase is worth an event
+ * @m: the migration.
+ *
+ * Context: any; takes lm_phase.lock.
+ */
+void lm_phase_event(struct lm_migration *m)
+{
+	struct lm_phase *p = &m->phase;
+	unsigned long flags;
+
+	spin_lock_irqsave(&p->lock, flags);
+	atomic_inc(&p->events);
+	if (m->poke)
+		m->poke(m->owner);
+	spin_unlock_irqrestore(&p->lock, flags);
+}
+
+/**
  * lm_phase_sync_begin - is a flush all that is missing?
  * @m: the migration.
  * @clears: for lm_phase_sync_end().
@@ -598,15 +747,48 @@ bool lm_phase_sync_begin(struct lm_migration *m, u64 *clears)
 	bool ready;
 
 	spin_lock_irqsave(&p->lock, flags);
-	ready = p->standby == LM_ATTACHED && !p->synced &&
+	ready = p->standby == LM_ATTACHED && !p->synced && !p->doubt &&
 		lm_bitmap_full(&m->bitmap);
 	*clears = p->clears;
 	spin_unlock_irqrestore(&p->lock, flags);
 	return ready;
 }
 
+static bool __lm_may_sync(struct lm_migration *m, u64 clears)
+{
+	struct lm_phase *p = &m->phase;
+
+	return p->standby == LM_ATTACHED && p->clears == clears && !p->doubt &&
+	       lm_bitmap_full(&m->bitmap);
+}
+
 /**
- * lm_phase_sync_end - that flush has ended well on both legs
+ * lm_phase_sync_flushed - that flush has ended well on both legs
+ * @m: the migration.
+ * @clears: from lm_phase_sync_begin().
+ *
+ * The source holds all there is, then, and metadata is to say so before
+ * lm_phase_sync_end().
+ *
+ * Context: any; takes lm_phase.lock.
+ * Return: false if nothing comes of it.
+ */
+bool lm_phase_sync_flushed(struct lm_migration *m, u64 clears)
+{
+	struct lm_phase *p = &m->phase;
+	unsigned long flags;
+	bool may;
+
+	spin_lock_irqsave(&p->lock, flags);
+	may = __lm_may_sync(m, clears);
+	if (may)
+		WRITE_ONCE(p->source_incomplete, false);
+	spin_unlock_irqrestore(&p->lock, flags);
+	return may;
+}
+
+/**
+ * lm_phase_sync_end - that flush has ended well, and is accounted for
  * @m: the migration.
  * @clears: from lm_phase_sync_begin().
  *
@@ -623,8 +805,7 @@ bool lm_phase_sync_end(struct lm_migration *m, u64 clears)
 	bool synced;
 
 	spin_lock_irqsave(&p->lock, flags);
-	synced = p->standby == LM_ATTACHED && p->clears == clears &&
-		 lm_bitmap_full(&m->bitmap);
+	synced = __lm_may_sync(m, clears);
 	if (synced)
 		__lm_set(m, p->active, LM_ATTACHED, true);
 	spin_unlock_irqrestore(&p->lock, flags);
@@ -645,7 +826,7 @@ bool lm_phase_wants_copy(struct lm_migration *m, unsigned int *attachments)
 	bool wants;
 
 	spin_lock_irqsave(&p->lock, flags);
-	wants = p->standby == LM_ATTACHED && !p->synced;
+	wants = p->standby == LM_ATTACHED && !p->synced && !p->doubt;
 	*attachments = p->attachments;
 	spin_unlock_irqrestore(&p->lock, flags);
 	return wants;
@@ -737,6 +918,34 @@ static void __lm_drop(struct lm_migration *m)
 }
 
 /**
+ * lm_phase_end_begin - from now on it stays on the leg that it runs on
+ * @m: the migration.
+ * @on: the active leg: LM_SOURCE for an abort, LM_DEST for a commit.
+ *
+ * What metadata must say before lm_phase_abort() or lm_phase_commit().
+ *
+ * Context: any; takes lm_phase.lock.
+ * Return: LM_ALLOWED or why not.
+ */
+enum lm_refusal lm_phase_end_begin(struct lm_migration *m, enum lm_leg on)
+{
+	struct lm_phase *p = &m->phase;
+	enum lm_refusal why = LM_ALLOWED;
+	unsigned long flags;
+
+	spin_lock_irqsave(&p->lock, flags);
+	if (p->active != on) {
+		why = __lm_ended(p);
+		if (!why)
+			why = on == LM_DEST ? LM_SOURCE_ACTIVE : LM_DEST_ACTIVE;
+	} else if (p->standby != LM_DROPPED) {
+		p->dropping = true;
+	}
+	spin_unlock_irqrestore(&p->lock, flags);
+	return why;
+}
+
+/**
  * lm_phase_abort - stay on the source and let the dest go
  * @m: the migration.
  *
@@ -753,10 +962,9 @@ enum lm_refusal lm_phase_abort(struct lm_migration *m)
 	spin_lock_irqsave(&p->lock, flags);
 	why = __lm_ended(p);
 	if (p->active == LM_SOURCE) {
-		if (why == LM_IS_ABORTED || why == LM_IS_DROPPING)
-			why = LM_ALLOWED;
-		else
+		if (why != LM_IS_ABORTED)
 			__lm_drop(m);
+		why = LM_ALLOWED;
 	} else if (!why) {
 		why = LM_DEST_ACTIVE;
 	}
@@ -809,14 +1017,14 @@ enum lm_refusal lm_phase_commit(struct lm_migration *m)
 
 	spin_lock_irqsave(&p->lock, flags);
 	why = __lm_may_commit(p);
-	if (!why && !p->dropping && p->standby != LM_DROPPED)
+	if (!why && p->standby != LM_DROPPED)
 		__lm_drop(m);
 	spin_unlock_irqrestore(&p->lock, flags);
 	return why;
 }
 
-/* Clear what a failed standby may have lost: all of each unflushed chunk. */
-static void lm_phase_forget(struct lm_migration *m)
+/* Clear what a leg may have lost: all of each unflushed chunk. */
+static void lm_phase_clear_unflushed(struct lm_migration *m)
 {
 	struct lm_bitmap *b = &m->bitmap;
 	u64 chunk = 0;
@@ -833,7 +1041,38 @@ static void lm_phase_forget(struct lm_migration *m)
 		chunk++;
 		cond_resched();
 	}
-	lm_unflushed_reset(b);
+}
+
+/**
+ * lm_phase_in_doubt - are bits to be cleared, because the active leg has failed
+ * a flush?
+ * @m: the migration.
+ *
+ * Context: any, no lock.
+ */
+bool lm_phase_in_doubt(const struct lm_migration *m)
+{
+	return READ_ONCE(m->phase.doubt);
+}
+
+/**
+ * lm_phase_settle_doubt - clear the bits that are in doubt
+ * @m: the migration.
+ *
+ * What is marked after this begins was written after the flush that failed.
+ *
+ * Context: process, may sleep.
+ */
+void lm_phase_settle_doubt(struct lm_migration *m)
+{
+	struct lm_phase *p = &m->phase;
+
+	if (!lm_phase_in_doubt(m))
+		return;
+	lm_phase_clear_unflushed(m);
+	spin_lock_irq(&p->lock);
+	WRITE_ONCE(p->doubt, false);
+	spin_unlock_irq(&p->lock);
 }
 
 /**
@@ -864,7 +1103,8 @@ enum lm_refusal lm_phase_reattach(struct lm_migration *m)
 	if (why || standby == LM_ATTACHED)
 		return why;
 
-	lm_phase_forget(m);
+	lm_phase_clear_unflushed(m);
+	lm_unflushed_reset(&m->bitmap);
 
 	spin_lock_irq(&p->lock);
 	if (p->rescues)

@@ -233,3 +233,37 @@ void lm_range_unlock(struct lm_ranges *rs, struct lm_range *range)
 	list_for_each_entry_safe(other, next, &granted, grant)
 		other->granted(other);
 }
+
+/**
+ * lm_range_if_quiet - do something while no guest touches some sectors
+ * @rs: the buckets.
+ * @start: first sector.
+ * @end: the sector behind the last, in the same chunk.
+ * @fn: called under the bucket's lock: atomic bit operations, no more.
+ * @arg: for @fn.
+ *
+ * Who holds a range there after this has seen what @fn did.  Ranges of our own
+ * (lm_range.ours) do not count.
+ *
+ * Context: any; takes the bucket's lock.
+ * Return: false if a guest holds or waits for a range there; then @fn was not
+ * called.
+ */
+bool lm_range_if_quiet(struct lm_ranges *rs, sector_t start, sector_t end,
+		       void (*fn)(void *arg), void *arg)
+{
+	struct lm_range all = { .start = start, .end = end };
+	struct lm_bucket *bucket = lm_bucket(rs, &all);
+	struct lm_range *other;
+	unsigned long flags;
+	bool quiet = true;
+
+	spin_lock_irqsave(&bucket->lock, flags);
+	list_for_each_entry(other, &bucket->ranges, node)
+		if (!other->ours && lm_overlap(other, &all))
+			quiet = false;
+	if (quiet)
+		fn(arg);
+	spin_unlock_irqrestore(&bucket->lock, flags);
+	return quiet;
+}

@@ -84,6 +84,26 @@ static bool lm_is_dropped(const struct lm_migration *m, enum lm_leg leg,
 	return snap->standby == LM_DROPPED && leg != snap->active;
 }
 
+/* Does @cfg name metadata that @m uses in any role, or the other way round? */
+static bool lm_shares_metadata(const struct lm_migration *m,
+			       const struct lm_snapshot *snap,
+			       const struct lm_config *cfg)
+{
+	enum lm_leg leg;
+
+	if (lm_places_overlap(&m->meta_place, m->meta_len, &cfg->meta_place,
+			      cfg->meta_len))
+		return true;
+	for (leg = 0; leg < LM_NR_LEGS; leg++)
+		if (lm_places_overlap(&m->meta_place, m->meta_len,
+				      &cfg->place[leg], cfg->len) ||
+		    (!lm_is_dropped(m, leg, snap) &&
+		     lm_places_overlap(&m->place[leg], m->len, &cfg->meta_place,
+				       cfg->meta_len)))
+			return true;
+	return false;
+}
+
 /* Does @cfg name a leg that @m uses? */
 static bool lm_shares_leg(const struct lm_migration *m,
 			  const struct lm_snapshot *snap,
@@ -98,6 +118,16 @@ static bool lm_shares_leg(const struct lm_migration *m,
 					      &cfg->place[b], cfg->len))
 				return true;
 	return false;
+}
+
+/* Does @cfg name the metadata of @m?  Once it has ended it needs none. */
+static bool lm_names_metadata(const struct lm_migration *m,
+			      const struct lm_snapshot *snap,
+			      const struct lm_config *cfg)
+{
+	if (snap->standby == LM_DROPPED && !cfg->meta_place.disk)
+		return true;
+	return lm_same_place(&m->meta_place, &cfg->meta_place);
 }
 
 /* Does @cfg name the legs of @m, or the one that is left of them? */
@@ -140,6 +170,13 @@ static int lm_match(struct lm_migration *m, const struct lm_snapshot *snap,
 				 cfg->region_size, size);
 			return -EINVAL;
 		}
+		if (!lm_names_metadata(m, snap, cfg)) {
+			snprintf(why, len,
+				 m->meta_place.disk ?
+				 "the running migration has a metadata device: name it as it is" :
+				 "the running migration has no metadata device: leave it out, or abort and begin anew with it");
+			return -EINVAL;
+		}
 		return 1;
 	}
 	if (!final) {
@@ -161,19 +198,70 @@ static int lm_match(struct lm_migration *m, const struct lm_snapshot *snap,
 
 static void lm_migration_free(struct lm_migration *m)
 {
+	lm_meta_close(m->meta);
 	lm_ranges_exit(&m->ranges);
 	lm_bitmap_exit(&m->bitmap);
 	kfree(m);
 }
 
-/* A new migration, in the state that its line asks for. */
+/* Bits and state that metadata has kept. */
+static int lm_migration_load(struct lm_migration *m,
+			     const struct lm_config *cfg, enum lm_leg active,
+			     enum lm_standby standby)
+{
+	struct lm_meta_state state;
+	bool known;
+	int r;
+
+	r = m->meta ? lm_unsaved_track(&m->bitmap) : 0;
+	if (r)
+		return r;
+	known = m->meta && lm_meta_recorded(m->meta, &state);
+	if (known)
+		lm_meta_load(m->meta, &m->bitmap);
+
+	r = lm_phase_init(m, active, standby, cfg->dest_zeroed && !known);
+	if (!r && known)
+		lm_phase_resumed(m, &state);
+	return r;
+}
+
+/* What the standby is at first, if nothing but the line tells. */
+static enum lm_standby lm_first_standby(const struct lm_config *cfg)
+{
+	if (!cfg->place[lm_other_leg(cfg->active)].disk)
+		return LM_DROPPED;
+	/* Nothing vouches for the source: it is not touched unasked. */
+	return cfg->detached || cfg->active == LM_DEST ? LM_FAILED : LM_ATTACHED;
+}
+
+/* The state that metadata tells of, which the line must not contradict. */
+static int lm_follow_metadata(const struct lm_meta_state *state,
+			      const struct lm_config *cfg, enum lm_leg *active,
+			      enum lm_standby *standby, char *why, size_t len)
+{
+	lm_phase_recover(state, active, standby);
+	if (cfg->has_active && cfg->active != *active) {
+		snprintf(why, len,
+			 "active %s contradicts the metadata, by which it is the %s: leave the option out",
+			 cfg->active == LM_SOURCE ? "source" : "dest",
+			 *active == LM_SOURCE ? "source" : "dest");
+		return -EINVAL;
+	}
+	if (cfg->detached && *standby == LM_ATTACHED)
+		*standby = LM_FAILED;
+	return 0;
+}
+
+/* A new migration, in the state that its line, or its metadata, asks for. */
 static struct lm_migration *lm_migration_new(const struct lm_config *cfg,
 					     char *why, size_t len)
 {
-	unsigned int shift = ilog2(cfg->region_size);
-	enum lm_standby standby = LM_ATTACHED;
+	unsigned int size = cfg->region_size;
+	enum lm_leg active = cfg->active;
+	enum lm_standby standby;
 	struct lm_migration *m;
-	enum lm_leg active;
+	struct lm_meta_state state;
 	int r;
 
 	m = kzalloc(sizeof(*m), GFP_KERNEL);
@@ -184,6 +272,7 @@ static struct lm_migration *lm_migration_new(const struct lm_config *cfg,
 	kref_init(&m->refs);
 	mutex_init(&m->messages);
 	spin_lock_init(&m->stats.lock);
+	init_waitqueue_head(&m->flush_wait);
 	m->md = cfg->md;
 	m->table = cfg->table;
 	m->begin = cfg->begin;
@@ -192,26 +281,39 @@ static struct lm_migration *lm_migration_new(const struct lm_config *cfg,
 	m->paused = cfg->paused;
 	m->copy_rate = cfg->copy_rate;
 
-	active = cfg->active;
-	if (!cfg->place[lm_other_leg(active)].disk)
-		standby = LM_DROPPED;
-	/* Nothing vouches for the source: it is not touched unasked. */
-	else if (cfg->detached || active == LM_DEST)
-		standby = LM_FAILED;
-
-	r = lm_bitmap_init(&m->bitmap, m->len, shift);
-	if (!r)
-		r = lm_ranges_init(&m->ranges, shift);
-	if (!r)
-		r = lm_phase_init(m, active, standby, cfg->dest_zeroed);
-	if (r) {
-		lm_migration_free(m);
-		snprintf(why, len,
-			 "no memory for the bitmap of %llu regions: choose a larger region_size",
-			 (unsigned long long)((cfg->len - 1) >> shift) + 1);
-		return ERR_PTR(r);
+	standby = lm_first_standby(cfg);
+	if (cfg->meta_bdev) {
+		m->meta_place = cfg->meta_place;
+		m->meta_len = cfg->meta_len;
+		m->meta = lm_meta_open(cfg->meta_bdev, &cfg->geometry, size,
+				       why, len);
+		if (IS_ERR(m->meta)) {
+			r = PTR_ERR(m->meta);
+			m->meta = NULL;
+			goto bad;
+		}
+		size = lm_meta_region_size(m->meta);
+		if (lm_meta_recorded(m->meta, &state)) {
+			r = lm_follow_metadata(&state, cfg, &active, &standby,
+					       why, len);
+			if (r)
+				goto bad;
+		}
 	}
-	return m;
+
+	snprintf(why, len,
+		 "no memory for the bitmap of %llu regions: choose a larger region_size",
+		 (unsigned long long)((cfg->len - 1) >> ilog2(size)) + 1);
+	r = lm_bitmap_init(&m->bitmap, m->len, ilog2(size));
+	if (!r)
+		r = lm_ranges_init(&m->ranges, ilog2(size));
+	if (!r)
+		r = lm_migration_load(m, cfg, active, standby);
+	if (!r)
+		return m;
+bad:
+	lm_migration_free(m);
+	return ERR_PTR(r);
 }
 
 /**
@@ -244,6 +346,11 @@ struct lm_migration *lm_registry_get(const struct lm_config *cfg, char *why,
 			r = lm_match(m, &snap, cfg, why, len);
 			if (r == 1)
 				shared = m;
+		} else if (lm_shares_metadata(m, &snap, cfg)) {
+			snprintf(why, len,
+				 "the metadata device, or a leg that is one, is in use by the migration of device %s: name another",
+				 dm_device_name(m->md));
+			r = -EBUSY;
 		} else if (lm_shares_leg(m, &snap, cfg)) {
 			snprintf(why, len,
 				 "a leg is in use by the migration of device %s: remove that first, or name another",
@@ -275,14 +382,16 @@ struct lm_migration *lm_registry_get(const struct lm_config *cfg, char *why,
  * lm_registry_go_live - a table takes over
  * @m: its migration.
  * @named: a mask of the legs that its line names.
+ * @has_metadata: its line names metadata.
  *
  * A dropped leg that it does not name is forgotten: a line that names it again
- * asks for a new migration.
+ * asks for a new migration.  So is metadata, which is of no use any more then.
  *
  * Context: process, may sleep.
  * Return: 0, or -ESTALE if another target's table has run since @m did.
  */
-int lm_registry_go_live(struct lm_migration *m, unsigned int named)
+int lm_registry_go_live(struct lm_migration *m, unsigned int named,
+			bool has_metadata)
 {
 	enum lm_leg leg;
 	int r = 0;
@@ -295,6 +404,11 @@ int lm_registry_go_live(struct lm_migration *m, unsigned int named)
 		for (leg = 0; leg < LM_NR_LEGS; leg++)
 			if (!(named & LM_LEG_MASK(leg)))
 				memset(&m->place[leg], 0, sizeof(m->place[leg]));
+		if (!has_metadata) {
+			lm_meta_close(m->meta);
+			m->meta = NULL;
+			memset(&m->meta_place, 0, sizeof(m->meta_place));
+		}
 	}
 	mutex_unlock(&lm_registry_lock);
 	return r;

@@ -356,7 +356,8 @@ static void copier_flushed(void)
 	if (f->status) {
 		sim.copier.errors = true;
 	} else if (sim.copier.syncs && f->lm.legs == LM_BOTH_LEGS) {
-		synced = ATOMICALLY(lm_phase_sync_end(&sim.m, sim.copier.clears));
+		synced = ATOMICALLY(lm_phase_sync_flushed(&sim.m, sim.copier.clears)) &&
+			 ATOMICALLY(lm_phase_sync_end(&sim.m, sim.copier.clears));
 		TRACE("the flush of all has ended, synced: %ld", synced);
 		if (synced && model_bits_changed() != sim.copier.bits_changed)
 			FAIL("synced, but bits have changed since the flush began");
@@ -490,6 +491,8 @@ bool copier_step(void)
 		if (!sim.copier.kicked)
 			return false;
 		sim.copier.kicked = false;
+		/* Before the copier is kicked: lm_poke_work(). */
+		lm_phase_settle_doubt(&sim.m);
 		sim.copier.running = true;
 	}
 	sim.copier.busy = true;

@@ -189,6 +189,14 @@ void lm_migration_error(struct lm_migration *m, enum lm_leg leg, char op,
 	TRACE("a flush fails on leg %ld", leg);
 }
 
+/* There is no metadata. */
+bool lm_save_lacks(struct lm_target *t, struct lm_meta_wait *wait)
+{
+	(void)t;
+	(void)wait;
+	return true;
+}
+
 static void flush_done(struct lm_flush *lm, blk_status_t status)
 {
 	struct flush *f = container_of(lm, struct flush, lm);

@@ -332,7 +332,7 @@ static const struct failure failures[] = {
 	{ COPYING_S, S, LM_SOURCE, LM_COPYING, LM_COPYING },
 	{ COPYING_S, D, LM_SOURCE, LM_DEGRADED, LM_DEGRADED },
 	{ COPYING_S, S | D, LM_SOURCE, LM_DEGRADED, LM_DEGRADED },
-	{ SYNCED, S, LM_SOURCE, LM_COPYING, LM_SYNCED },
+	{ SYNCED, S, LM_SOURCE, LM_COPYING, LM_COPYING },
 	{ SYNCED, D, LM_SOURCE, LM_DEGRADED, LM_DEGRADED },
 	{ SYNCED, S | D, LM_SOURCE, LM_DEGRADED, LM_DEGRADED },
 	/* Back to the source by itself, but only if it has this, too. */
@@ -389,9 +389,38 @@ static void phase_failures(void)
 				set = false;
 			CHECK_EQ(lm_bitmap_any_set(&m.bitmap, region, 1), set);
 		}
+		CHECK_EQ(lm_phase_in_doubt(&m), flush && leg == f->active &&
+			 phase() == LM_COPYING);
 		lm_phase_io_end(&m, LM_BOTH_LEGS);
+		lm_phase_settle_doubt(&m);
 		end();
 	}
+}
+
+/*
+ * The active leg fails a flush and goes on: what was not flushed is copied
+ * again, and nothing is synced before that.
+ */
+static void phase_doubt(void)
+{
+	unsigned int attachments;
+	u64 clears;
+
+	arrange(SYNCED);
+	CHECK_EQ(lm_phase_write_begin(&m, 0, 8), LM_BOTH_LEGS);
+	lm_phase_good(&m, 0, 8, LM_WRITTEN);
+	CHECK_EQ(lm_phase_flush_begin(&m), LM_BOTH_LEGS);
+	lm_phase_failed(&m, LM_BOTH_LEGS, LM_LEG_MASK(LM_SOURCE), 0, 0);
+	CHECK(lm_bitmap_full(&m.bitmap));
+	CHECK(!lm_phase_sync_begin(&m, &clears));
+	CHECK(!lm_phase_wants_copy(&m, &attachments));
+	CHECK_EQ(lm_phase_cutover(&m), LM_NOT_SYNCED);
+	lm_phase_settle_doubt(&m);
+	CHECK(!lm_bitmap_any_set(&m.bitmap, 0, 1));
+	CHECK(lm_phase_wants_copy(&m, &attachments));
+	lm_phase_io_end(&m, LM_BOTH_LEGS);
+	lm_phase_io_end(&m, LM_BOTH_LEGS);
+	end();
 }
 
 /* A flush that the active leg alone was sent, and that came back too late. */
@@ -584,6 +613,7 @@ const struct unit_test phase_tests[] = {
 	{ "phase: what each message is answered, in every state", phase_allowed },
 	{ "phase: a leg is dropped when it is idle", phase_drop_waits },
 	{ "phase: what a failure does, in every state", phase_failures },
+	{ "phase: an active leg that fails a flush", phase_doubt },
 	{ "phase: failures that come late", phase_late_failure },
 	{ "phase: a write without the standby clears first", phase_degraded_write },
 	{ "phase: synced is a flush after the last bit", phase_sync },

@@ -167,6 +167,12 @@ lm_wait_phase()
 		die "$1 is not $2 after ${3:-30} s: $(dmsetup status "$1")"
 }
 
+# lm_is NAME FIELD VALUE
+lm_is()
+{
+	[ "$(lm_field "$1" "$2")" = "$3" ]
+}
+
 lm_is_above_()
 {
 	[ "$(lm_field "$1" "$2")" -gt "$3" ]

@@ -1,0 +1,1204 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The metadata device: what a migration must remember over a crash.
+ *
+ * It holds, in blocks of 4 KiB that are made of sectors of 512 bytes, each with
+ * a checksum of its own, so that a torn block is no more than some old sectors:
+ *
+ *   block 0, 1   the superblock, twice.  Both are written, one after the other
+ *                with a flush between, so a damaged one is not missed.
+ *   then         the active-writes sectors, a bit for each chunk: a write may be
+ *                under way here, or not flushed; trust no bit of the bitmap.
+ *   then         the bitmap sectors, a bit for each region.
+ *
+ * docs/livemigrate.rst has the format byte by byte.
+ *
+ * Each chunk has two flags in memory:
+ *
+ *   active gate
+ *     0     0   no bit of it is set on disk.  A write needs nothing.
+ *     0     1   its bits on disk are trusted.  A write must not begin.
+ *     1     1   a write wants to begin: a commit is on its way.
+ *     1     0   its active-writes bit is on disk.  Writes go as they come.
+ *
+ * So the way of a write looks at the gate alone, and pays for the first write
+ * into a chunk only where something was copied.
+ *
+ * dm-bufio writes dirty buffers whenever it likes.  So a buffer is changed only
+ * here, to something that may be on disk at that moment, and written and
+ * flushed before the next step.
+ *
+ * What the bits mean to a migration, and when they may be saved, is save.c's.
+ */
+#include "dm-livemigrate.h"
+
+#include <linux/crc32c.h>
+#include <linux/dm-bufio.h>
+#include <linux/random.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#define LM_META_VERSION		1
+#define LM_META_BLOCK		4096U
+#define LM_META_BLOCK_SECTORS	(LM_META_BLOCK >> SECTOR_SHIFT)
+#define LM_META_COPIES		2	/* of the superblock, in blocks 0 and 1 */
+
+/* "LMsb", "LMaw", "LMbm" */
+#define LM_META_SUPER		0x62734d4cU
+#define LM_META_ACTIVE		0x77614d4cU
+#define LM_META_BITMAP		0x6d624d4cU
+
+#define LM_META_HEADER		32U
+#define LM_META_PAYLOAD		(SECTOR_SIZE - LM_META_HEADER)
+/* How many bits a sector holds: those of whole chunks, whatever the region. */
+#define LM_META_BITS		(LM_META_PAYLOAD * BITS_PER_BYTE)
+#define LM_META_LONGS		(LM_META_BITS / BITS_PER_LONG)
+#define LM_META_BLOCK_BITS	(LM_META_BITS * LM_META_BLOCK_SECTORS)
+#define LM_META_BLOCK_LONGS	(LM_META_LONGS * LM_META_BLOCK_SECTORS)
+
+/*
+ * On disk, little endian.  The checksum, CRC32C with all bits set at first and no
+ * inversion at the end, covers the sector from @magic on.
+ */
+struct lm_disk_sector {
+	__le32 csum;			/*   0 */
+	__le32 magic;			/*   4 */
+	__le64 index;			/*   8: sector of the device */
+	__u8 uuid[16];			/*  16: made with the superblock */
+	__u8 payload[LM_META_PAYLOAD];	/*  32 */
+} __packed;
+
+struct lm_disk_leg {
+	__le64 start;			/* first sector of the data */
+	__le64 size;			/* of the device, sectors */
+	__u8 id[LM_META_ID];		/* what dm or a partition calls it */
+} __packed;
+
+/* The payload of a superblock. */
+struct lm_disk_super {
+	__le32 version;			/*  32 */
+	__le32 flags;			/*  36: LM_DISK_... */
+	__le64 generation;		/*  40 */
+	__le64 len;			/*  48: of the migration, sectors */
+	__le32 region_size;		/*  56: sectors */
+	__le32 reserved;		/*  60 */
+	struct lm_disk_leg leg[LM_NR_LEGS]; /* 64, 224 */
+} __packed;
+
+#define LM_DISK_DEST_ACTIVE	BIT(0)
+#define LM_DISK_STANDBY_FAILED	BIT(1)
+#define LM_DISK_STANDBY_DROPPED	BIT(2)
+#define LM_DISK_INCOMPLETE	BIT(3)	/* the source lacks a write */
+#define LM_DISK_SYNCED		BIT(4)
+#define LM_DISK_CLEAN		BIT(5)	/* nothing was under way at the end */
+#define LM_DISK_STALE		BIT(6)	/* a write of metadata has failed */
+#define LM_DISK_FLAGS		(BIT(7) - 1)
+
+/**
+ * struct lm_meta - an open metadata device.
+ * @bufio: its blocks.
+ * @geometry: what it was made for.
+ * @uuid: in every sector, so that those of an earlier migration do not count.
+ * @generation: of the superblock, counts up.
+ * @recorded: what the superblock says.
+ * @is_new: there is nothing on it yet.
+ * @failed: a write has failed: nothing on it counts any more.
+ * @stale: it says so itself.
+ * @chunk_regions: how many regions a chunk has.
+ * @nr_chunks: how many chunks there are.
+ * @nr_regions: how many regions.
+ * @active_block: where the active-writes blocks begin.
+ * @active_blocks: how many.
+ * @bitmap_block: where the bitmap's blocks begin.
+ * @bitmap_blocks: how many.
+ * @lock: guards @waiting, and the step from "must wait" to "waits".
+ * @waiting: writes that wait for their chunk's bit.
+ * @commit: held while metadata is written; the only one who changes @gate, and
+ *	clears bits of @active.
+ * @active: a bit for each chunk, as it is to be on disk.
+ * @gate: a bit for each chunk: a write must wait.
+ * @changed: a bit for each block of @active that differs from the disk's.
+ * @written: of one block of @active, what was written.
+ * @batch_len: how many blocks of the bitmap are being saved.
+ * @batch: which.
+ * @bits: what their regions were before the flush.
+ * @sector: the bits of one sector, while they are loaded.
+ */
+struct lm_meta {
+	struct dm_bufio_client *bufio;
+	struct lm_geometry geometry;
+	u8 uuid[16];
+	u64 generation;
+	struct lm_meta_state recorded;
+	bool is_new;
+	bool failed;
+	bool stale;
+
+	unsigned int chunk_regions;
+	u64 nr_chunks;
+	u64 nr_regions;
+	u64 active_block, active_blocks;
+	u64 bitmap_block, bitmap_blocks;
+
+	spinlock_t lock;
+	struct list_head waiting;
+	struct mutex commit;
+	unsigned long *active;
+	unsigned long *gate;
+	unsigned long *changed;
+	unsigned long *written;
+
+	unsigned int batch_len;
+	u64 batch[LM_META_BATCH];
+	unsigned long *bits;
+	unsigned long sector[LM_META_LONGS];
+};
+
+/* ------------------------------------------------------------------------
+ * Sectors
+ */
+
+static u32 lm_sector_csum(const struct lm_disk_sector *s)
+{
+	return crc32c(~0U, &s->magic,
+		      SECTOR_SIZE - offsetof(struct lm_disk_sector, magic));
+}
+
+static void lm_sector_seal(const struct lm_meta *meta, struct lm_disk_sector *s,
+			   u32 magic, u64 index)
+{
+	s->magic = cpu_to_le32(magic);
+	s->index = cpu_to_le64(index);
+	memcpy(s->uuid, meta->uuid, sizeof(s->uuid));
+	s->csum = cpu_to_le32(lm_sector_csum(s));
+}
+
+static bool lm_sector_is_good(const struct lm_disk_sector *s, u32 magic,
+			      u64 index)
+{
+	return le32_to_cpu(s->magic) == magic && le64_to_cpu(s->index) == index &&
+	       le32_to_cpu(s->csum) == lm_sector_csum(s);
+}
+
+/* A good one, of this migration and none that was here before. */
+static bool lm_sector_is_ours(const struct lm_meta *meta,
+			      const struct lm_disk_sector *s, u32 magic,
+			      u64 index)
+{
+	return lm_sector_is_good(s, magic, index) &&
+	       !memcmp(s->uuid, meta->uuid, sizeof(s->uuid));
+}
+
+static void lm_sector_set_bits(struct lm_disk_sector *s,
+			       const unsigned long *bits, unsigned int nr)
+{
+	u64 words[LM_META_BITS / 64] = { };
+	unsigned int i;
+
+	bitmap_to_arr64(words, bits, nr);
+	for (i = 0; i < ARRAY_SIZE(words); i++) {
+		__le64 word = cpu_to_le64(words[i]);
+
+		memcpy(s->payload + i * sizeof(word), &word, sizeof(word));
+	}
+}
+
+static void lm_sector_get_bits(const struct lm_disk_sector *s,
+			       unsigned long *bits, unsigned int nr)
+{
+	u64 words[LM_META_BITS / 64];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(words); i++) {
+		__le64 word;
+
+		memcpy(&word, s->payload + i * sizeof(word), sizeof(word));
+		words[i] = le64_to_cpu(word);
+	}
+	bitmap_from_arr64(bits, words, nr);
+}
+
+/* How many of @nr bits lie in the sector that begins with bit @first. */
+static unsigned int lm_sector_nr(u64 first, u64 nr)
+{
+	return first < nr ? min_t(u64, nr - first, LM_META_BITS) : 0;
+}
+
+/* ------------------------------------------------------------------------
+ * The superblock
+ */
+
+static u32 lm_super_flags(const struct lm_meta_state *state)
+{
+	return (state->active == LM_DEST ? LM_DISK_DEST_ACTIVE : 0) |
+	       (state->standby == LM_FAILED ? LM_DISK_STANDBY_FAILED : 0) |
+	       (state->standby == LM_DROPPED ? LM_DISK_STANDBY_DROPPED : 0) |
+	       (state->source_incomplete ? LM_DISK_INCOMPLETE : 0) |
+	       (state->synced ? LM_DISK_SYNCED : 0) |
+	       (state->clean ? LM_DISK_CLEAN : 0);
+}
+
+static void lm_super_state(u32 flags, struct lm_meta_state *state)
+{
+	state->active = flags & LM_DISK_DEST_ACTIVE ? LM_DEST : LM_SOURCE;
+	state->standby = flags & LM_DISK_STANDBY_DROPPED ? LM_DROPPED :
+			 flags & LM_DISK_STANDBY_FAILED ? LM_FAILED :
+							  LM_ATTACHED;
+	state->source_incomplete = flags & LM_DISK_INCOMPLETE;
+	state->synced = flags & LM_DISK_SYNCED;
+	state->clean = flags & LM_DISK_CLEAN;
+}
+
+static void lm_super_fill(const struct lm_meta *meta, struct lm_disk_sector *s,
+			  u32 flags)
+{
+	const struct lm_geometry *g = &meta->geometry;
+	struct lm_disk_super super = {
+		.version = cpu_to_le32(LM_META_VERSION),
+		.flags = cpu_to_le32(flags),
+		.generation = cpu_to_le64(meta->generation),
+		.len = cpu_to_le64(g->len),
+		.region_size = cpu_to_le32(g->region_size),
+	};
+	enum lm_leg leg;
+
+	for (leg = 0; leg < LM_NR_LEGS; leg++) {
+		super.leg[leg].start = cpu_to_le64(g->leg[leg].start);
+		super.leg[leg].size = cpu_to_le64(g->leg[leg].size);
+		memcpy(super.leg[leg].id, g->leg[leg].id, LM_META_ID);
+	}
+	static_assert(sizeof(super) <= LM_META_PAYLOAD);
+	memcpy(s->payload, &super, sizeof(super));
+}
+
+enum lm_super_verdict { LM_SUPER_NONE, LM_SUPER_BAD, LM_SUPER_GOOD };
+
+/* What does copy @copy say?  @super is valid if it is good. */
+static enum lm_super_verdict lm_super_read(struct lm_meta *meta,
+					   unsigned int copy,
+					   struct lm_disk_super *super, u8 *uuid)
+{
+	enum lm_super_verdict verdict = LM_SUPER_BAD;
+	struct lm_disk_sector *s;
+	struct dm_buffer *buffer;
+
+	s = dm_bufio_read(meta->bufio, copy, &buffer);
+	if (IS_ERR(s))
+		return LM_SUPER_BAD;
+	if (lm_sector_is_good(s, LM_META_SUPER, copy * LM_META_BLOCK_SECTORS)) {
+		verdict = LM_SUPER_GOOD;
+		memcpy(super, s->payload, sizeof(*super));
+		memcpy(uuid, s->uuid, sizeof(s->uuid));
+	} else if (!memchr_inv(s, 0, LM_META_BLOCK)) {
+		verdict = LM_SUPER_NONE;
+	}
+	dm_bufio_release(buffer);
+	return verdict;
+}
+
+/* Take over what the newer of the good copies says. */
+static int lm_super_load(struct lm_meta *meta, struct lm_geometry *found,
+			 char *why, size_t len)
+{
+	struct lm_disk_super super[LM_META_COPIES], *best = NULL;
+	unsigned int copy, none = 0;
+	u8 uuid[LM_META_COPIES][16];
+	enum lm_leg leg;
+
+	for (copy = 0; copy < LM_META_COPIES; copy++) {
+		switch (lm_super_read(meta, copy, &super[copy], uuid[copy])) {
+		case LM_SUPER_GOOD:
+			if (best && le64_to_cpu(best->generation) >=
+				    le64_to_cpu(super[copy].generation))
+				break;
+			best = &super[copy];
+			memcpy(meta->uuid, uuid[copy], sizeof(meta->uuid));
+			break;
+		case LM_SUPER_NONE:
+			none++;
+			break;
+		case LM_SUPER_BAD:
+			break;
+		}
+	}
+	if (!best) {
+		meta->is_new = none == LM_META_COPIES;
+		if (meta->is_new)
+			return 0;
+		snprintf(why, len,
+			 "the metadata device holds neither sound metadata nor zeroes: name another, or zero its first 8 KiB if nothing on it is needed");
+		return -EINVAL;
+	}
+	if (le32_to_cpu(best->version) != LM_META_VERSION ||
+	    le32_to_cpu(best->flags) & ~LM_DISK_FLAGS) {
+		snprintf(why, len,
+			 "the metadata is of version %u, and this module knows version %u: use the module that made it",
+			 le32_to_cpu(best->version), LM_META_VERSION);
+		return -EINVAL;
+	}
+	meta->generation = le64_to_cpu(best->generation);
+	meta->stale = le32_to_cpu(best->flags) & LM_DISK_STALE;
+	lm_super_state(le32_to_cpu(best->flags), &meta->recorded);
+	found->len = le64_to_cpu(best->len);
+	found->region_size = le32_to_cpu(best->region_size);
+	for (leg = 0; leg < LM_NR_LEGS; leg++) {
+		found->leg[leg].start = le64_to_cpu(best->leg[leg].start);
+		found->leg[leg].size = le64_to_cpu(best->leg[leg].size);
+		memcpy(found->leg[leg].id, best->leg[leg].id, LM_META_ID);
+		found->leg[leg].id[LM_META_ID - 1] = '\0';
+	}
+	return 0;
+}
+
+static const char *lm_leg_word(enum lm_leg leg)
+{
+	return leg == LM_SOURCE ? "source" : "dest";
+}
+
+/* Is a line's leg the one that the metadata was made for? */
+static int lm_check_leg(enum lm_leg leg, const struct lm_leg_geometry *has,
+			const struct lm_leg_geometry *is, char *why, size_t len)
+{
+	if (has->start != is->start || has->size != is->size) {
+		snprintf(why, len,
+			 "the metadata was made for a %s of %llu sectors used from %llu on, and this one has %llu and is used from %llu on: name the legs of that migration, or another metadata device",
+			 lm_leg_word(leg), has->size, has->start, is->size,
+			 is->start);
+		return -EINVAL;
+	}
+	/* Only if both are known: names come and go, other than sizes. */
+	if (has->id[0] && is->id[0] && strcmp(has->id, is->id)) {
+		snprintf(why, len,
+			 "the metadata was made for the %s with the UUID %.60s, and this one has %.60s: name the legs of that migration, in their roles",
+			 lm_leg_word(leg), has->id, is->id);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* Does the line @is fit the metadata, which was made for @has? */
+static int lm_check_geometry(const struct lm_meta *meta,
+			     const struct lm_geometry *has,
+			     const struct lm_geometry *is, char *why, size_t len)
+{
+	bool final = meta->recorded.standby == LM_DROPPED;
+	enum lm_leg leg;
+	int r;
+
+	if (meta->stale) {
+		snprintf(why, len,
+			 "the metadata is out of date, because writing it has failed: find out which leg is right from the log of that time, then zero its first 8 KiB to begin anew");
+		return -EINVAL;
+	}
+	if (has->len != is->len) {
+		snprintf(why, len,
+			 "the metadata was made for %llu sectors, and the table has %llu: name the metadata of this migration",
+			 has->len, is->len);
+		return -EINVAL;
+	}
+	if (!is_power_of_2(has->region_size) || has->region_size < LM_MIN_REGION ||
+	    has->region_size > LM_MAX_REGION) {
+		snprintf(why, len,
+			 "the metadata has regions of %u sectors, which cannot be: zero its first 8 KiB to begin anew",
+			 has->region_size);
+		return -EINVAL;
+	}
+	if (is->region_size && has->region_size != is->region_size) {
+		snprintf(why, len,
+			 "region_size %u differs from the metadata's %u: leave it out",
+			 is->region_size, has->region_size);
+		return -EINVAL;
+	}
+	for (leg = 0; leg < LM_NR_LEGS; leg++) {
+		bool left = !final || leg == meta->recorded.active;
+
+		if (left && !is->leg[leg].size) {
+			snprintf(why, len,
+				 "the %s is dropped in the table and in use in the metadata: name it",
+				 lm_leg_word(leg));
+			return -EINVAL;
+		}
+		if (!left && is->leg[leg].size) {
+			snprintf(why, len,
+				 "the metadata says that the migration was %s and its %s dropped, so that holds old data: write '- 0' for it, or use the %s without this target",
+				 leg == LM_SOURCE ? "committed" : "aborted",
+				 lm_leg_word(leg),
+				 lm_leg_word(lm_other_leg(leg)));
+			return -EINVAL;
+		}
+		r = left ? lm_check_leg(leg, &has->leg[leg], &is->leg[leg],
+					why, len) : 0;
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------------------------
+ * Opening
+ */
+
+/**
+ * lm_meta_close - let a metadata device go
+ * @meta: nothing is being written; NULL will do.
+ *
+ * Writes nothing.
+ *
+ * Context: process, may sleep.
+ */
+void lm_meta_close(struct lm_meta *meta)
+{
+	if (!meta)
+		return;
+	vfree(meta->active);
+	vfree(meta->gate);
+	vfree(meta->changed);
+	vfree(meta->bits);
+	kfree(meta->written);
+	if (meta->bufio)
+		dm_bufio_client_destroy(meta->bufio);
+	kfree(meta);
+}
+
+static int lm_meta_layout(struct lm_meta *meta, sector_t size, char *why,
+			  size_t len)
+{
+	const struct lm_geometry *g = &meta->geometry;
+	u64 blocks;
+
+	meta->chunk_regions = LM_CHUNK_SECTORS / g->region_size;
+	meta->nr_chunks = DIV_ROUND_UP_ULL(g->len, LM_CHUNK_SECTORS);
+	meta->nr_regions = DIV_ROUND_UP_ULL(g->len, g->region_size);
+	meta->active_block = LM_META_COPIES;
+	meta->active_blocks = DIV_ROUND_UP_ULL(meta->nr_chunks,
+					       LM_META_BLOCK_BITS);
+	meta->bitmap_block = meta->active_block + meta->active_blocks;
+	meta->bitmap_blocks = DIV_ROUND_UP_ULL(meta->nr_regions,
+					       LM_META_BLOCK_BITS);
+	blocks = meta->bitmap_block + meta->bitmap_blocks;
+	if (size < blocks * LM_META_BLOCK_SECTORS) {
+		snprintf(why, len,
+			 "the metadata device has %llu sectors, and %llu are needed: name a larger one, or choose a larger region_size",
+			 (u64)size, blocks * LM_META_BLOCK_SECTORS);
+		return -ENOSPC;
+	}
+	return 0;
+}
+
+static int lm_meta_alloc(struct lm_meta *meta)
+{
+	/* A block more, so that the last one can be handled as a whole. */
+	size_t longs = (meta->active_blocks + 1) * LM_META_BLOCK_LONGS;
+
+	meta->active = vzalloc(longs * sizeof(long));
+	meta->gate = vzalloc(longs * sizeof(long));
+	meta->changed = vzalloc(BITS_TO_LONGS(meta->active_blocks) *
+				sizeof(long));
+	meta->bits = vzalloc(LM_META_BATCH * LM_META_BLOCK_LONGS * sizeof(long));
+	meta->written = kcalloc(LM_META_BLOCK_LONGS, sizeof(long), GFP_KERNEL);
+	return meta->active && meta->gate && meta->changed && meta->bits &&
+	       meta->written ? 0 : -ENOMEM;
+}
+
+/**
+ * lm_meta_open - open a metadata device and read its superblock
+ * @bdev: the device; stays open as long as the metadata does.
+ * @g: what the table asks for; its region_size is 0 if it does not say.
+ * @region_size: for new metadata, if @g does not say; sectors.
+ * @why: on error, a sentence.
+ * @len: size of @why, bytes.
+ *
+ * Writes nothing.  A device that begins with 8 KiB of zeroes is new; what else
+ * holds no sound metadata of this migration is refused.
+ *
+ * Context: process, may sleep, reads.
+ * Return: the metadata for lm_meta_close(), or an ERR_PTR.
+ */
+struct lm_meta *lm_meta_open(struct block_device *bdev,
+			     const struct lm_geometry *g,
+			     unsigned int region_size, char *why, size_t len)
+{
+	sector_t size = bdev_nr_sectors(bdev);
+	struct lm_geometry found = { };
+	struct lm_meta *meta;
+	int r = -ENOMEM;
+
+	snprintf(why, len, "no memory for the metadata");
+	meta = kzalloc(sizeof(*meta), GFP_KERNEL);
+	if (!meta)
+		return ERR_PTR(r);
+	spin_lock_init(&meta->lock);
+	INIT_LIST_HEAD(&meta->waiting);
+	mutex_init(&meta->commit);
+	meta->geometry = *g;
+
+	if (size < LM_META_COPIES * LM_META_BLOCK_SECTORS ||
+	    bdev_logical_block_size(bdev) > LM_META_BLOCK) {
+		snprintf(why, len,
+			 "the metadata device has %llu sectors and logical blocks of %u bytes: it needs more than 16, and blocks of at most 4096",
+			 (u64)size, bdev_logical_block_size(bdev));
+		r = -EINVAL;
+		goto bad;
+	}
+	meta->bufio = dm_bufio_client_create(bdev, LM_META_BLOCK, 1, 0, NULL,
+					     NULL, 0);
+	if (IS_ERR(meta->bufio)) {
+		r = PTR_ERR(meta->bufio);
+		meta->bufio = NULL;
+		goto bad;
+	}
+	r = lm_super_load(meta, &found, why, len);
+	if (r)
+		goto bad;
+	if (meta->is_new) {
+		if (!g->region_size)
+			meta->geometry.region_size = region_size;
+		if (!g->leg[LM_SOURCE].size || !g->leg[LM_DEST].size) {
+			snprintf(why, len,
+				 "a migration that has ended needs no metadata: leave it out");
+			r = -EINVAL;
+			goto bad;
+		}
+		get_random_bytes(meta->uuid, sizeof(meta->uuid));
+	} else {
+		r = lm_check_geometry(meta, &found, g, why, len);
+		if (r)
+			goto bad;
+		meta->geometry = found;
+	}
+	r = lm_meta_layout(meta, size, why, len);
+	if (!r)
+		r = lm_meta_alloc(meta);
+	if (!r)
+		return meta;
+bad:
+	lm_meta_close(meta);
+	return ERR_PTR(r);
+}
+
+/**
+ * lm_meta_region_size - what a bit stands for
+ * @meta: the metadata.
+ *
+ * Context: any.
+ * Return: sectors.
+ */
+unsigned int lm_meta_region_size(const struct lm_meta *meta)
+{
+	return meta->geometry.region_size;
+}
+
+/**
+ * lm_meta_recorded - the state that the metadata tells of
+ * @meta: the metadata.
+ * @state: where it goes.
+ *
+ * Context: process, while nothing is written.
+ * Return: false if it is new and tells of none.
+ */
+bool lm_meta_recorded(const struct lm_meta *meta, struct lm_meta_state *state)
+{
+	*state = meta->recorded;
+	return !meta->is_new;
+}
+
+/* ------------------------------------------------------------------------
+ * Reading the bits
+ */
+
+/*
+ * One sector's bits, [first, first + nr) of what it is one of.  A sector that
+ * cannot be read, or is not ours, reads as @otherwise.
+ */
+static void lm_meta_read_bits(struct lm_meta *meta, u32 magic, u64 sector,
+			      unsigned int nr, bool otherwise)
+{
+	struct lm_disk_sector *s;
+	struct dm_buffer *buffer;
+
+	if (otherwise)
+		bitmap_fill(meta->sector, LM_META_BITS);
+	else
+		bitmap_zero(meta->sector, LM_META_BITS);
+
+	s = dm_bufio_read(meta->bufio, sector / LM_META_BLOCK_SECTORS, &buffer);
+	if (IS_ERR(s))
+		return;
+	s += sector % LM_META_BLOCK_SECTORS;
+	if (lm_sector_is_ours(meta, s, magic, sector))
+		lm_sector_get_bits(s, meta->sector, nr);
+	dm_bufio_release(buffer);
+}
+
+static void lm_meta_load_active(struct lm_meta *meta)
+{
+	u64 sector = meta->active_block * LM_META_BLOCK_SECTORS, first;
+
+	for (first = 0; first < meta->nr_chunks; first += LM_META_BITS) {
+		unsigned int nr = lm_sector_nr(first, meta->nr_chunks);
+
+		/* In doubt there was a write. */
+		lm_meta_read_bits(meta, LM_META_ACTIVE, sector++, nr, true);
+		bitmap_copy(meta->active + first / BITS_PER_LONG, meta->sector,
+			    nr);
+	}
+}
+
+/* The bits of one chunk, of which @meta->sector holds those from @bit on. */
+static void lm_meta_load_chunk(struct lm_meta *meta, struct lm_bitmap *b,
+			       u64 chunk, unsigned int bit)
+{
+	u64 first = chunk * meta->chunk_regions;
+	unsigned int nr = min_t(u64, meta->chunk_regions,
+				meta->nr_regions - first);
+	unsigned int end = bit + nr, from = bit, to;
+	bool saved = false;
+
+	while ((from = find_next_bit(meta->sector, end, from)) < end) {
+		to = find_next_zero_bit(meta->sector, end, from);
+		saved = true;
+		if (test_bit(chunk, meta->active))
+			break;
+		lm_bitmap_set(b, first + from - bit, to - from, LM_RESTORED);
+		from = to;
+	}
+	if (!saved)
+		return;
+	if (test_bit(chunk, meta->active))
+		lm_unsaved_mark(b, chunk);
+	else
+		set_bit(chunk, meta->gate);
+}
+
+/**
+ * lm_meta_load - read the bits
+ * @meta: the metadata.
+ * @b: an empty bitmap of the same size, which keeps account of unsaved chunks.
+ *
+ * Sets the bits that can be trusted: those of chunks that nobody was writing
+ * to.  A damaged sector of the bitmap reads as all clear, a damaged sector of
+ * active writes as all set.
+ *
+ * Context: process, may sleep, reads.
+ */
+void lm_meta_load(struct lm_meta *meta, struct lm_bitmap *b)
+{
+	u64 sector = meta->bitmap_block * LM_META_BLOCK_SECTORS, first;
+	unsigned int bit;
+
+	if (meta->is_new)
+		return;
+	dm_bufio_prefetch(meta->bufio, meta->active_block, meta->active_blocks);
+	lm_meta_load_active(meta);
+
+	for (first = 0; first < meta->nr_regions; first += LM_META_BITS) {
+		unsigned int nr = lm_sector_nr(first, meta->nr_regions);
+		u64 chunk = first / meta->chunk_regions;
+
+		if (!(sector % (64 * LM_META_BLOCK_SECTORS)))
+			dm_bufio_prefetch(meta->bufio,
+					  sector / LM_META_BLOCK_SECTORS, 64);
+		lm_meta_read_bits(meta, LM_META_BITMAP, sector++, nr, false);
+		for (bit = 0; bit < nr; bit += meta->chunk_regions)
+			lm_meta_load_chunk(meta, b, chunk++, bit);
+		cond_resched();
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * Writing
+ */
+
+/* From now on nothing on the device counts, and nobody waits for it. */
+static int lm_meta_fail(struct lm_meta *meta, int error)
+{
+	WRITE_ONCE(meta->failed, true);
+	return error;
+}
+
+/*
+ * Write and flush what was changed.  A buffer is filled to be written whole, so
+ * it need not be read.
+ */
+static int lm_meta_sync(struct lm_meta *meta)
+{
+	int r = dm_bufio_write_dirty_buffers(meta->bufio);
+
+	return r ? lm_meta_fail(meta, r) : 0;
+}
+
+static struct lm_disk_sector *lm_meta_block(struct lm_meta *meta, u64 block,
+					    struct dm_buffer **buffer)
+{
+	struct lm_disk_sector *s = dm_bufio_new(meta->bufio, block, buffer);
+
+	if (IS_ERR(s)) {
+		lm_meta_fail(meta, PTR_ERR(s));
+		return NULL;
+	}
+	memset(s, 0, LM_META_BLOCK);
+	return s;
+}
+
+static void lm_meta_block_done(struct dm_buffer *buffer)
+{
+	dm_bufio_mark_buffer_dirty(buffer);
+	dm_bufio_release(buffer);
+}
+
+/* Make a block of bits; @bits holds its own, @nr of them. */
+static int lm_meta_put_bits(struct lm_meta *meta, u32 magic, u64 block,
+			    const unsigned long *bits, u64 nr)
+{
+	struct lm_disk_sector *s;
+	struct dm_buffer *buffer;
+	unsigned int i;
+
+	s = lm_meta_block(meta, block, &buffer);
+	if (!s)
+		return -EIO;
+	for (i = 0; i < LM_META_BLOCK_SECTORS; i++) {
+		lm_sector_set_bits(&s[i], bits + i * LM_META_LONGS,
+				   lm_sector_nr((u64)i * LM_META_BITS, nr));
+		lm_sector_seal(meta, &s[i], magic,
+			       block * LM_META_BLOCK_SECTORS + i);
+	}
+	lm_meta_block_done(buffer);
+	return 0;
+}
+
+static int __lm_meta_put_active(struct lm_meta *meta, u64 block)
+{
+	u64 first = block * LM_META_BLOCK_BITS;
+	const unsigned long *active = meta->active + block * LM_META_BLOCK_LONGS;
+	unsigned int i;
+
+	lockdep_assert_held(&meta->commit);
+
+	/* As it is now: writers go on setting bits. */
+	for (i = 0; i < LM_META_BLOCK_LONGS; i++)
+		meta->written[i] = READ_ONCE(active[i]);
+	return lm_meta_put_bits(meta, LM_META_ACTIVE, meta->active_block + block,
+				meta->written,
+				min_t(u64, meta->nr_chunks - first,
+				      LM_META_BLOCK_BITS));
+}
+
+/* Write the blocks of active writes that have changed, and open the gates. */
+static int __lm_meta_commit_active(struct lm_meta *meta)
+{
+	u64 block = 0;
+	unsigned int i;
+	int r;
+
+	lockdep_assert_held(&meta->commit);
+
+	for (;;) {
+		unsigned long *gate;
+
+		block = find_next_bit(meta->changed, meta->active_blocks, block);
+		if (block >= meta->active_blocks)
+			return 0;
+		/* Before the bits are read: pairs with lm_meta_want(). */
+		if (!test_and_clear_bit(block, meta->changed))
+			continue;
+		r = __lm_meta_put_active(meta, block);
+		if (!r)
+			r = lm_meta_sync(meta);
+		if (r)
+			return r;
+		gate = meta->gate + block * LM_META_BLOCK_LONGS;
+		for (i = 0; i < LM_META_BLOCK_LONGS; i++)
+			if (gate[i] & meta->written[i])
+				atomic_long_andnot(meta->written[i],
+						   (atomic_long_t *)&gate[i]);
+		block++;
+	}
+}
+
+/* Both copies, one after the other. */
+static int __lm_meta_put_super(struct lm_meta *meta, u32 flags)
+{
+	unsigned int copy;
+	int r;
+
+	lockdep_assert_held(&meta->commit);
+
+	meta->generation++;
+	for (copy = 0; copy < LM_META_COPIES; copy++) {
+		struct lm_disk_sector *s;
+		struct dm_buffer *buffer;
+
+		s = lm_meta_block(meta, copy, &buffer);
+		if (!s)
+			return -EIO;
+		lm_super_fill(meta, s, flags);
+		lm_sector_seal(meta, s, LM_META_SUPER,
+			       copy * LM_META_BLOCK_SECTORS);
+		lm_meta_block_done(buffer);
+		r = lm_meta_sync(meta);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/* Nothing is set on a new device; its bitmap needs no writing for that. */
+static int __lm_meta_format(struct lm_meta *meta)
+{
+	u64 block;
+
+	for (block = 0; block < meta->active_blocks; block++) {
+		int r = __lm_meta_put_active(meta, block);
+
+		if (r)
+			return r;
+	}
+	return lm_meta_sync(meta);
+}
+
+/**
+ * lm_meta_record - make a state durable
+ * @meta: the metadata.
+ * @get: gives the state; called once nobody else can write one any more.
+ * @arg: for @get.
+ *
+ * Context: process, sleeps for the metadata device.
+ * Return: 0, or an error: then the metadata has failed.
+ */
+int lm_meta_record(struct lm_meta *meta,
+		   void (*get)(void *arg, struct lm_meta_state *state),
+		   void *arg)
+{
+	struct lm_meta_state state;
+	int r = -EIO;
+
+	mutex_lock(&meta->commit);
+	if (meta->failed)
+		goto out;
+	get(arg, &state);
+	r = 0;
+	if (!meta->is_new &&
+	    lm_super_flags(&state) == lm_super_flags(&meta->recorded))
+		goto out;
+	if (meta->is_new)
+		r = __lm_meta_format(meta);
+	if (!r)
+		r = __lm_meta_put_super(meta, lm_super_flags(&state));
+	if (!r) {
+		meta->is_new = false;
+		/* Looked at without the mutex: lm_meta_records_incomplete(). */
+		meta->recorded = state;
+	}
+out:
+	mutex_unlock(&meta->commit);
+	return r;
+}
+
+/**
+ * lm_meta_records_incomplete - is it durable that the source lacks a write?
+ * @meta: the metadata.
+ *
+ * Context: any.
+ */
+bool lm_meta_records_incomplete(const struct lm_meta *meta)
+{
+	return READ_ONCE(meta->recorded.source_incomplete);
+}
+
+/**
+ * lm_meta_has_failed - has a write of metadata failed?
+ * @meta: the metadata.
+ *
+ * Context: any.
+ */
+bool lm_meta_has_failed(const struct lm_meta *meta)
+{
+	return READ_ONCE(meta->failed);
+}
+
+/**
+ * lm_meta_invalidate - let failed metadata say that it is out of date
+ * @meta: the metadata, which has failed.
+ *
+ * Context: process, sleeps for the metadata device.
+ * Return: true if it says so now.
+ */
+bool lm_meta_invalidate(struct lm_meta *meta)
+{
+	bool done;
+
+	mutex_lock(&meta->commit);
+	if (!meta->stale)
+		meta->stale = !__lm_meta_put_super(meta, LM_DISK_STALE);
+	done = meta->stale;
+	mutex_unlock(&meta->commit);
+	return done;
+}
+
+/* ------------------------------------------------------------------------
+ * Gates
+ */
+
+/**
+ * lm_meta_is_open - may a write into a chunk go now?
+ * @meta: the metadata.
+ * @chunk: the chunk; the write's range is held.
+ *
+ * Context: any, no lock.
+ */
+bool lm_meta_is_open(const struct lm_meta *meta, u64 chunk)
+{
+	return !test_bit(chunk, meta->gate) || READ_ONCE(meta->failed);
+}
+
+/* Let the next commit set a chunk's active-writes bit. */
+static void lm_meta_want(struct lm_meta *meta, u64 chunk)
+{
+	set_bit(chunk, meta->active);
+	/* After the bit: pairs with __lm_meta_commit_active(). */
+	smp_mb__after_atomic();
+	set_bit(chunk / LM_META_BLOCK_BITS, meta->changed);
+}
+
+/**
+ * lm_meta_enter - a write is about to begin in a chunk
+ * @meta: the metadata.
+ * @chunk: the chunk; the write's range is held.
+ * @wait: @ready is set.
+ *
+ * Context: any; takes lm_meta.lock.
+ * Return: true if it may; else lm_meta_commit() is to be called, and @wait's
+ * ready when it may.
+ */
+bool lm_meta_enter(struct lm_meta *meta, u64 chunk, struct lm_meta_wait *wait)
+{
+	unsigned long flags;
+	bool open;
+
+	if (likely(lm_meta_is_open(meta, chunk)))
+		return true;
+
+	spin_lock_irqsave(&meta->lock, flags);
+	open = lm_meta_is_open(meta, chunk);
+	if (!open) {
+		lm_meta_want(meta, chunk);
+		wait->chunk = chunk;
+		list_add_tail(&wait->node, &meta->waiting);
+	}
+	spin_unlock_irqrestore(&meta->lock, flags);
+	return open;
+}
+
+/**
+ * lm_meta_commit - make the active-writes bits durable that are wanted
+ * @meta: the metadata.
+ *
+ * All that wait share it.
+ *
+ * Context: process, sleeps for the metadata device.
+ */
+void lm_meta_commit(struct lm_meta *meta)
+{
+	struct lm_meta_wait *wait, *next;
+	LIST_HEAD(ready);
+
+	mutex_lock(&meta->commit);
+	if (!meta->failed)
+		__lm_meta_commit_active(meta);
+	mutex_unlock(&meta->commit);
+
+	spin_lock_irq(&meta->lock);
+	list_for_each_entry_safe(wait, next, &meta->waiting, node)
+		if (lm_meta_is_open(meta, wait->chunk))
+			list_move_tail(&wait->node, &ready);
+	spin_unlock_irq(&meta->lock);
+
+	list_for_each_entry_safe(wait, next, &ready, node)
+		wait->ready(wait);
+}
+
+/* ------------------------------------------------------------------------
+ * Saving
+ */
+
+/**
+ * lm_meta_claim - a chunk's bits are about to be saved for the first time
+ * @meta: the metadata.
+ * @chunk: the chunk.
+ * @quiet: no guest's range is held there, and the bucket's lock is.
+ *
+ * From now on a write into it waits for its active-writes bit.  If one is under
+ * way, that bit is set first.
+ *
+ * Context: process, in turn with all else that saves.
+ */
+void lm_meta_claim(struct lm_meta *meta, u64 chunk, bool quiet)
+{
+	/*
+	 * Before the gate, or somebody could wait for what nobody writes; the
+	 * gate after a commit by somebody else does no harm either.
+	 */
+	if (!quiet)
+		lm_meta_want(meta, chunk);
+	set_bit(chunk, meta->gate);
+	if (!quiet)
+		set_bit(chunk / LM_META_BLOCK_BITS, meta->changed);
+}
+
+/**
+ * lm_meta_is_claimed - has a chunk been claimed, or does it have its bit?
+ * @meta: the metadata.
+ * @chunk: the chunk.
+ *
+ * Context: process, in turn with all else that saves.
+ */
+bool lm_meta_is_claimed(const struct lm_meta *meta, u64 chunk)
+{
+	return test_bit(chunk, meta->gate) || test_bit(chunk, meta->active);
+}
+
+/**
+ * lm_meta_next_active - find a chunk that has its active-writes bit
+ * @meta: the metadata.
+ * @chunk: first to look at.
+ *
+ * Context: process.
+ * Return: the chunk, or the number of chunks.
+ */
+u64 lm_meta_next_active(const struct lm_meta *meta, u64 chunk)
+{
+	return find_next_bit(meta->active, meta->nr_chunks, chunk);
+}
+
+/**
+ * lm_meta_retire - a chunk's active-writes bit is not needed any more
+ * @meta: the metadata.
+ * @chunk: the chunk: nobody writes there, the legs were flushed since somebody
+ *	did, and its bits are saved as they are.  The bucket's lock is held.
+ *
+ * Context: process, in turn with all else that saves, under lm_meta.commit:
+ * from the callback of lm_meta_save().
+ */
+void lm_meta_retire(struct lm_meta *meta, u64 chunk)
+{
+	lockdep_assert_held(&meta->commit);
+
+	/* One whose commit is under way is wanted. */
+	if (test_bit(chunk, meta->gate))
+		return;
+	/* In this order: who finds the gate shut sets the bit again. */
+	clear_bit(chunk, meta->active);
+	/* Pairs with the bucket's lock, which that one has taken since. */
+	smp_mb__after_atomic();
+	set_bit(chunk, meta->gate);
+	set_bit(chunk / LM_META_BLOCK_BITS, meta->changed);
+}
+
+/**
+ * lm_meta_block_chunks - the chunks whose bits lie in one block
+ * @meta: the metadata.
+ * @chunk: one of them.
+ * @end: the chunk behind the last.
+ *
+ * Context: any.
+ * Return: the first.
+ */
+u64 lm_meta_block_chunks(const struct lm_meta *meta, u64 chunk, u64 *end)
+{
+	u64 nr = LM_META_BLOCK_BITS / meta->chunk_regions;
+	u64 first = div64_u64(chunk, nr) * nr;
+
+	*end = min(first + nr, meta->nr_chunks);
+	return first;
+}
+
+/**
+ * lm_meta_snapshot - remember the bits of the blocks to be saved
+ * @meta: the metadata.
+ * @b: the bitmap.
+ * @chunks: one chunk of each block.
+ * @nr: how many blocks, at most LM_META_BATCH.
+ *
+ * Context: process, in turn with all else that saves.
+ */
+void lm_meta_snapshot(struct lm_meta *meta, const struct lm_bitmap *b,
+		      const u64 *chunks, unsigned int nr)
+{
+	unsigned long *bits = meta->bits;
+	unsigned int n, i;
+
+	meta->batch_len = nr;
+	for (n = 0; n < nr; n++) {
+		u64 block = div64_u64(chunks[n] * meta->chunk_regions,
+				      LM_META_BLOCK_BITS);
+		u64 first = block * LM_META_BLOCK_LONGS;
+
+		meta->batch[n] = block;
+		for (i = 0; i < LM_META_BLOCK_LONGS; i++)
+			*bits++ = lm_bitmap_word(b, first + i);
+	}
+}
+
+/* A chunk that is not claimed has nothing on disk. */
+static void lm_meta_mask_block(struct lm_meta *meta, u64 block,
+			       unsigned long *bits)
+{
+	u64 nr = LM_META_BLOCK_BITS / meta->chunk_regions;
+	u64 chunk = block * nr;
+	unsigned int i;
+
+	for (i = 0; i < nr && chunk + i < meta->nr_chunks; i++)
+		if (!lm_meta_is_claimed(meta, chunk + i))
+			bitmap_clear(bits, i * meta->chunk_regions,
+				     meta->chunk_regions);
+}
+
+/**
+ * lm_meta_save - save what was remembered, as far as it still holds
+ * @meta: the metadata.
+ * @b: the bitmap.
+ * @retire: called when the bits are on disk; calls lm_meta_retire().
+ * @arg: for @retire.
+ *
+ * Both legs were flushed since lm_meta_snapshot().
+ *
+ * Context: process, sleeps for the metadata device.
+ * Return: 0, or an error: then the metadata has failed.
+ */
+int lm_meta_save(struct lm_meta *meta, const struct lm_bitmap *b,
+		 void (*retire)(void *arg), void *arg)
+{
+	unsigned long *bits = meta->bits;
+	unsigned int n, i;
+	int r = -EIO;
+
+	mutex_lock(&meta->commit);
+	if (meta->failed)
+		goto out;
+	/* What is wanted now may be for bits that are about to be saved. */
+	r = __lm_meta_commit_active(meta);
+	for (n = 0; !r && n < meta->batch_len; n++) {
+		u64 block = meta->batch[n];
+		u64 first = block * LM_META_BLOCK_LONGS;
+
+		for (i = 0; i < LM_META_BLOCK_LONGS; i++)
+			bits[i] &= lm_bitmap_word(b, first + i);
+		lm_meta_mask_block(meta, block, bits);
+		r = lm_meta_put_bits(meta, LM_META_BITMAP,
+				     meta->bitmap_block + block, bits,
+				     min_t(u64, meta->nr_regions -
+						block * LM_META_BLOCK_BITS,
+					   LM_META_BLOCK_BITS));
+		bits += LM_META_BLOCK_LONGS;
+	}
+	if (!r)
+		r = lm_meta_sync(meta);
+	if (!r) {
+		retire(arg);
+		r = __lm_meta_commit_active(meta);
+	}
+out:
+	mutex_unlock(&meta->commit);
+	return r;
+}
