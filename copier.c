@@ -49,6 +49,9 @@ enum lm_step { LM_STEP_LOCK, LM_STEP_READ, LM_STEP_CHECK, LM_STEP_WRITE };
  * @nr: how many regions.
  * @nr_pages: how many pages it owns.
  * @yields: it gives way now.
+ * @given_up: the standby does not answer, and its range was let go; or it has
+ *	answered.  Set once in a step.
+ * @since: when the step's I/O was begun, jiffies.
  * @by_data: zeroes are sent as data: the standby cannot write them otherwise.
  * @pending: parts of the step's I/O that have not ended.
  * @status: of the step's I/O.
@@ -71,6 +74,8 @@ struct lm_job {
 	unsigned int nr_pages;
 	bool yields;
 	bool by_data;
+	atomic_t given_up;
+	unsigned long since;
 	atomic_t pending;
 	blk_status_t status;
 	bool unsupported;
@@ -195,6 +200,9 @@ static sector_t lm_job_sector(const struct lm_job *job, unsigned int region)
 	return min(sector, b->nr_sectors);
 }
 
+/* @given_up of a job */
+enum { LM_JOB_HOLDS, LM_JOB_WAITS, LM_JOB_IS_BACK, LM_JOB_GIVEN_UP };
+
 /* The next run of regions in @mask, from *@from on. */
 static bool lm_job_run(const struct lm_job *job, const unsigned long *mask,
 		       unsigned int *from, unsigned int *end)
@@ -279,7 +287,9 @@ static void lm_job_begin(struct lm_job *job, enum lm_step step)
 	job->step = step;
 	job->status = BLK_STS_OK;
 	job->unsupported = false;
+	job->since = jiffies;
 	atomic_set(&job->pending, 1);
+	atomic_set_release(&job->given_up, LM_JOB_WAITS);
 }
 
 /* Regions [from, end) to or from a leg, by the job's own pages. */
@@ -328,6 +338,17 @@ static void lm_job_finish(struct lm_job *job, bool begun)
 	if (begun)
 		lm_phase_io_end(job->t->m, LM_BOTH_LEGS);
 	lm_job_put(job);
+}
+
+/* One that was given up is back. */
+static void lm_job_late(struct lm_job *job)
+{
+	struct lm_target *t = job->t;
+
+	lm_phase_io_end(t->m, LM_LEG_MASK(lm_other_leg(job->from)));
+	clear_bit_unlock(lm_job_index(job), &t->copier.jobs_busy);
+	lm_copier_kick(t);
+	lm_left_behind_end(t);
 }
 
 /* The range is held.  Read, unless there is nothing left to copy. */
@@ -485,6 +506,12 @@ static void lm_job_work(struct work_struct *work)
 {
 	struct lm_job *job = container_of(work, struct lm_job, work);
 
+	/* Whoever has given it up has let its range go: it may do no more. */
+	if (atomic_cmpxchg(&job->given_up, LM_JOB_WAITS, LM_JOB_IS_BACK) ==
+	    LM_JOB_GIVEN_UP) {
+		lm_job_late(job);
+		return;
+	}
 	switch (job->step) {
 	case LM_STEP_LOCK:
 		lm_job_read(job);
@@ -522,6 +549,7 @@ static void lm_job_start(struct lm_job *job, u64 first, unsigned int nr,
 	job->range.start = lm_job_sector(job, 0);
 	job->range.end = lm_job_sector(job, nr);
 	job->step = LM_STEP_LOCK;
+	atomic_set(&job->given_up, LM_JOB_HOLDS);
 	bitmap_zero(job->lost, nr);
 
 	if (yields)
@@ -529,6 +557,67 @@ static void lm_job_start(struct lm_job *job, u64 first, unsigned int nr,
 	else if (!lm_range_lock(ranges, &job->range))
 		return;
 	lm_job_read(job);
+}
+
+/**
+ * lm_job_is_overdue - does a copy wait for a leg for too long?
+ * @range: a copy's; its bucket's lock is held.
+ * @leg: the leg.
+ * @timeout: jiffies.
+ *
+ * Context: any.
+ */
+bool lm_job_is_overdue(const struct lm_range *range, enum lm_leg leg,
+		       unsigned long timeout)
+{
+	const struct lm_job *job = container_of(range, struct lm_job, range);
+
+	/* Pairs with lm_job_begin(). */
+	return atomic_read_acquire(&job->given_up) == LM_JOB_WAITS &&
+	       job->step != LM_STEP_READ && job->from != leg &&
+	       time_after(jiffies, job->since + timeout);
+}
+
+/**
+ * lm_job_give_up - do not wait for a copy that is overdue
+ * @range: the copy's; its bucket's lock is held.
+ *
+ * Context: any.
+ * Return: true if lm_job_let_go() is owed, without that lock.
+ */
+bool lm_job_give_up(struct lm_range *range)
+{
+	struct lm_job *job = container_of(range, struct lm_job, range);
+
+	/* The range must be gone before the job goes on. */
+	if (!atomic_inc_not_zero(&job->pending))
+		return false;
+	if (atomic_cmpxchg(&job->given_up, LM_JOB_WAITS, LM_JOB_GIVEN_UP) ==
+	    LM_JOB_WAITS)
+		return true;
+	lm_job_dec(job);
+	return false;
+}
+
+/**
+ * lm_job_let_go - let the range go of a copy that was given up
+ * @range: the copy's.
+ *
+ * Its bits stay clear; what it has sent may come back at any time.
+ *
+ * Context: process.
+ */
+void lm_job_let_go(struct lm_range *range)
+{
+	struct lm_job *job = container_of(range, struct lm_job, range);
+	struct lm_target *t = job->t;
+
+	lm_range_unlock(&t->m->ranges, range);
+	lm_phase_io_end(t->m, LM_LEG_MASK(job->from));
+	atomic_inc(&t->left_behind);
+	lm_job_dec(job);
+	/* A suspend need not wait for it. */
+	lm_copier_idle(&t->copier);
 }
 
 /* ------------------------------------------------------------------------
@@ -557,15 +646,15 @@ static void lm_copier_recorded(struct lm_meta_wait *wait)
 	lm_copier_flush_end(container_of(c, struct lm_target, copier), true);
 }
 
-static void lm_copier_flushed(struct lm_flush *flush, blk_status_t status)
+static void lm_copier_flushed(void *arg, unsigned int legs, blk_status_t status)
 {
-	struct lm_target *t = flush->t;
+	struct lm_target *t = arg;
 	struct lm_copier *c = &t->copier;
 	bool synced = false;
 
 	if (status)
 		WRITE_ONCE(c->errors, true);
-	else if (c->flush_syncs && flush->legs == LM_BOTH_LEGS)
+	else if (c->flush_syncs && legs == LM_BOTH_LEGS)
 		synced = lm_phase_sync_flushed(t->m, c->flush_clears);
 
 	c->wait.ready = lm_copier_recorded;
@@ -582,10 +671,8 @@ static void lm_copier_flush(struct lm_target *t, bool syncs)
 	c->flush_syncs = syncs;
 	atomic_inc(&c->busy);
 	c->last_flush = jiffies;
-	c->flush.t = t;
-	c->flush.clone = NULL;
-	c->flush.done = lm_copier_flushed;
-	lm_flush_start(&c->flush);
+	/* The pool has some; whoever waits here keeps nobody from giving back. */
+	lm_flush_start(t, NULL, lm_copier_flushed, t, GFP_NOIO);
 }
 
 /*

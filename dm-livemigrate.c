@@ -17,6 +17,8 @@
 
 /* The longest sentence about a table line. */
 #define LM_WHY_LEN 256
+/* A day. */
+#define LM_MAX_TIMEOUT 86400000U
 
 static const char * const lm_leg_names[] = { "source", "dest" };
 
@@ -250,9 +252,14 @@ static int lm_parse_option(struct dm_target *ti, enum lm_option option,
 	case LM_OPT_METADATA:
 		cfg->meta_path = value;
 		return 0;
+	case LM_OPT_STANDBY_TIMEOUT:
+		if (!lm_parse_number(value, LM_MAX_TIMEOUT, &number))
+			return lm_refuse(ti, "standby_timeout '%.40s' is not a number of milliseconds from 0 to %u",
+					 value, LM_MAX_TIMEOUT);
+		cfg->standby_timeout = number;
+		return 0;
 	default:
-		return lm_refuse(ti, "option '%s' is not supported by this version",
-				 lm_options[option].name);
+		return -EINVAL;
 	}
 }
 
@@ -384,6 +391,7 @@ static int lm_target_init(struct lm_target *t)
 	int r;
 
 	INIT_WORK(&t->poke_work, lm_poke_work);
+	lm_watch_init(t);
 	t->submit_wq = alloc_workqueue("dm_livemigrate_submit",
 				       WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	t->done_wq = alloc_workqueue("dm_livemigrate_done",
@@ -455,6 +463,7 @@ static int lm_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		.begin = ti->begin,
 		.len = ti->len,
 		.region_size = LM_MIN_REGION,
+		.standby_timeout = LM_STANDBY_TIMEOUT,
 	};
 	char why[LM_WHY_LEN];
 	struct lm_target *t;
@@ -504,7 +513,11 @@ static void lm_dtr(struct dm_target *ti)
 	if (owns)
 		lm_registry_retire(m);
 	cancel_work_sync(&t->poke_work);
+	lm_watch_stop(t);
 	lm_copier_stop(t);
+	lm_copier_wait(t);
+	/* What comes back late kicks the copier, in vain. */
+	lm_watch_wait(t);
 	lm_copier_wait(t);
 	lm_target_free(t);
 }
@@ -531,6 +544,7 @@ static void lm_postsuspend(struct dm_target *ti)
 	lm_copier_wait(t);
 	flush_work(&t->poke_work);
 	lm_save_stop(t);
+	lm_watch_stop(t);
 }
 
 static int lm_preresume(struct dm_target *ti)
@@ -564,6 +578,7 @@ static int lm_preresume(struct dm_target *ti)
 
 static void lm_resume(struct dm_target *ti)
 {
+	lm_watch_start(ti->private);
 	lm_copier_start(ti->private);
 }
 
@@ -645,7 +660,7 @@ static size_t lm_status_table(struct lm_target *t, char *result, size_t maxlen)
 	unsigned int region_size = 1U << m->bitmap.region_shift;
 	unsigned int rate = READ_ONCE(m->copy_rate);
 	bool paused = READ_ONCE(m->paused);
-	bool active_dest, detached, dest_zeroed, metadata, final;
+	bool active_dest, detached, dest_zeroed, metadata, timeout, final;
 	struct lm_snapshot snap;
 	enum lm_leg leg;
 	size_t sz = 0;
@@ -664,8 +679,12 @@ static size_t lm_status_table(struct lm_target *t, char *result, size_t maxlen)
 		else
 			DMEMIT("%s %llu ", t->dev[leg]->name, (u64)t->start[leg]);
 	}
+	timeout = !final && m->standby_timeout != LM_STANDBY_TIMEOUT;
 	DMEMIT("%d region_size %u", 2 + 2 * !!rate + paused + dest_zeroed +
-	       2 * active_dest + detached + 2 * metadata, region_size);
+	       2 * active_dest + detached + 2 * metadata + 2 * timeout,
+	       region_size);
+	if (timeout)
+		DMEMIT(" standby_timeout %u", m->standby_timeout);
 	if (metadata)
 		DMEMIT(" metadata %s", t->meta_dev->name);
 	if (rate)

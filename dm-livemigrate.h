@@ -54,6 +54,7 @@
 #define LM_CHUNK_SHIFT		11
 #define LM_CHUNK_SECTORS	(1U << LM_CHUNK_SHIFT)
 #define LM_MIN_REGION		8U
+#define LM_STANDBY_TIMEOUT	30000U	/* milliseconds */
 #define LM_MAX_REGION		LM_CHUNK_SECTORS
 #define LM_CHUNK_PAGES		(LM_CHUNK_SECTORS / PAGE_SECTORS)
 /* Regions in a chunk at the smallest region size: the length of all masks. */
@@ -155,7 +156,8 @@ u64 lm_unsaved_next(const struct lm_bitmap *b, u64 chunk);
  *	lm_range_lock() has returned.
  * @lost: where the holder gives way while it reads: a bit for each region from
  *	@start on that somebody else has touched.  NULL for all others.
- * @ours: not a guest's.
+ * @ours: a copy's, not a guest's.
+ * @sent: what the holder has sent, for lm_ranges_for_each(); else NULL.
  * @queued: when it began to wait.
  *
  * The rest belongs to range.c.
@@ -166,6 +168,7 @@ struct lm_range {
 	void (*granted)(struct lm_range *range);
 	unsigned long *lost;
 	bool ours;
+	void *sent;
 	ktime_t queued;
 
 	struct list_head node;
@@ -191,6 +194,9 @@ bool lm_range_trylock(struct lm_ranges *rs, struct lm_range *range);
 void lm_range_lock_yielding(struct lm_ranges *rs, struct lm_range *range);
 void lm_range_harden(struct lm_ranges *rs, struct lm_range *range);
 void lm_range_unlock(struct lm_ranges *rs, struct lm_range *range);
+void lm_range_set_sent(struct lm_ranges *rs, struct lm_range *range, void *sent);
+void lm_ranges_for_each(struct lm_ranges *rs,
+			void (*fn)(struct lm_range *range, void *arg), void *arg);
 bool lm_range_if_quiet(struct lm_ranges *rs, sector_t start, sector_t end,
 		       void (*fn)(void *arg), void *arg);
 
@@ -236,6 +242,7 @@ struct lm_meta_state {
 struct lm_meta_wait {
 	struct list_head node;
 	u64 chunk;
+	unsigned long since;
 	void (*ready)(struct lm_meta_wait *wait);
 };
 
@@ -254,6 +261,8 @@ int lm_meta_record(struct lm_meta *meta,
 		   void *arg);
 bool lm_meta_records_incomplete(const struct lm_meta *meta);
 bool lm_meta_has_failed(const struct lm_meta *meta);
+bool lm_meta_give_up(struct lm_meta *meta, unsigned long timeout);
+void lm_meta_release(struct lm_meta *meta);
 bool lm_meta_invalidate(struct lm_meta *meta);
 
 bool lm_meta_is_open(const struct lm_meta *meta, u64 chunk);
@@ -381,6 +390,8 @@ void lm_phase_good(struct lm_migration *m, sector_t start, sector_t end,
 enum lm_leg lm_phase_failed(struct lm_migration *m, unsigned int sent,
 			    unsigned int failed, sector_t start, sector_t end);
 void lm_phase_clear(struct lm_migration *m, sector_t start, sector_t end);
+bool lm_phase_give_up(struct lm_migration *m, enum lm_leg leg);
+enum lm_leg lm_phase_standby_leg(const struct lm_migration *m);
 
 bool lm_phase_rescue_begin(struct lm_migration *m, enum lm_leg used,
 			   sector_t start, sector_t end, bool *counted);
@@ -451,6 +462,8 @@ enum lm_life { LM_LOADED, LM_LIVE, LM_RETIRED };
  * @messages: one message at a time.
  * @paused: the copier stands still.
  * @copy_rate: KiB/s the copier may use, 0 for no limit.
+ * @standby_timeout: milliseconds after which a standby that does not answer has
+ *	failed, 0 for never.
  * @flushes: flushes of both legs in flight.
  * @flush_epoch: which of @flush_count a flush that begins now counts in.
  * @flush_count: flushes in flight, for lm_flush_barrier().
@@ -483,6 +496,7 @@ struct lm_migration {
 	struct mutex messages;
 	bool paused;
 	unsigned int copy_rate;
+	unsigned int standby_timeout;
 	atomic_t flushes;
 	int flush_epoch;
 	atomic_t flush_count[2];
@@ -515,6 +529,7 @@ struct lm_config {
 	struct lm_geometry geometry;
 	unsigned int region_size;
 	unsigned int copy_rate;
+	unsigned int standby_timeout;
 	bool has_region_size;
 	bool paused;
 	bool dest_zeroed;
@@ -547,25 +562,52 @@ static inline struct bio *lm_leg_bio(struct lm_leg_bios *bios, enum lm_leg leg)
 	return leg == LM_SOURCE ? &bios->source : &bios->dest;
 }
 
+/* The bits of lm_sent.state above the legs' own, which say "has come back". */
+#define LM_SENT_GIVEN_UP	BIT(2)	/* one leg is not waited for */
+#define LM_SENT_LATE		BIT(3)	/* all that counts has come back */
+#define LM_SENT_DETACHED	BIT(4)	/* the last one to come back frees it */
+
 /**
- * struct lm_flush - a flush of every leg that takes part.
- * @clone: the guest's bio that it serves, for accounting; or NULL.
- * @done: called from any context.  @status is the active leg's, or
- *	BLK_STS_AGAIN if the active leg has changed to one that the flush was
- *	not sent to: send it again, from a context that may submit.
+ * struct lm_sent - what was sent to legs, and has not all come back.
+ * @legs: a mask: where it was sent.
+ * @state: a mask of the legs that have answered, or that it was not sent to; and
+ *	LM_SENT_...
+ * @since: when, jiffies.
  *
- * The rest belongs to leg.c.
+ * Whoever does not answer in time is given up: its holder goes on as if it had
+ * failed, and leaves this behind for the bio that may still come.
  */
+struct lm_sent {
+	unsigned int legs;
+	atomic_t state;
+	unsigned long since;
+	struct lm_leg_bios bios;
+};
+
+/* What is to be done when a bio has come back. */
+enum lm_sent_next {
+	LM_SENT_WAIT,		/* nothing: others are awaited */
+	LM_SENT_END,		/* all are back: end it */
+	LM_SENT_END_EARLY,	/* all but the one that was given up: end it */
+	LM_SENT_FREE,		/* that one: free what was left behind */
+};
+
+/* A flush is over.  @legs: those that have answered.  @status is the active
+ * leg's, or BLK_STS_AGAIN if the active leg has changed to one that the flush was
+ * not sent to: send it again, from a context that may submit.  Any context.
+ */
+typedef void (*lm_flush_fn)(void *arg, unsigned int legs, blk_status_t status);
+
+/* A flush of every leg that takes part; leg.c's own. */
 struct lm_flush {
 	struct lm_target *t;
-	struct bio *clone;
-	void (*done)(struct lm_flush *flush, blk_status_t status);
-
-	struct lm_leg_bios bios;
+	lm_flush_fn done;
+	void *arg;
+	struct list_head node;
+	struct lm_sent sent;
 	struct lm_meta_wait wait;
 	blk_status_t status;
-	atomic_t pending;
-	unsigned int legs;
+	unsigned int hung;
 	int epoch;
 	bool collects;
 };
@@ -583,10 +625,24 @@ enum lm_io_kind {
 };
 
 /**
+ * struct lm_req - what a write, or a walk's step, has sent, and its pages.
+ * @io: whose it is; not to be used by who comes back last.
+ */
+struct lm_req {
+	struct lm_target *t;
+	struct lm_io *io;
+	unsigned int nr_pages;
+	struct bio_vec *vecs;
+	struct bio_vec inline_vecs[LM_INLINE_VECS];
+	struct lm_sent sent;
+};
+
+/**
  * struct lm_io - what mirror.c keeps with each bio of the guest.
  * @range: what a write holds, or the chunk's part where a walk is.
  * @iter: a read's iterator as it came, sectors counted from the target's start.
  * @legs: a mask: where it was sent, each with a reference held.
+ * @hung: a mask: those of them that were given up.
  * @end: the sector behind a walk's last.
  * @emulate: a mask: legs that get zeroes as data.
  * @resend: a mask: legs that a walk must send to again.
@@ -598,22 +654,18 @@ struct lm_io {
 	enum lm_io_kind kind;
 	enum lm_leg leg;
 	unsigned int legs;
-	unsigned int nr_pages;
+	unsigned int hung;
 	unsigned int emulate;
 	unsigned int resend;
 	bool counted;
 	blk_status_t status;
-	atomic_t pending;
 	struct lm_range range;
 	struct lm_meta_wait wait;
-	struct bvec_iter iter;
-	sector_t end;
-	struct bio_vec *vecs;
-	struct bio_vec inline_vecs[LM_INLINE_VECS];
 	union {
-		struct lm_leg_bios bios;
-		struct lm_flush flush;
+		struct bvec_iter iter;
+		sector_t end;
 	};
+	struct lm_req *req;
 };
 
 #define LM_NR_JOBS	8
@@ -636,7 +688,7 @@ struct lm_job;
  * @busy: jobs and flushes that still use the instance.
  * @next: when the next job may start, by @rate.
  * @rate: the copy_rate that @next was reckoned with.
- * @flushing: bit 0: @flush is under way; with @flush_syncs, to be synced.
+ * @flushing: bit 0: a flush is under way; with @flush_syncs, to be synced.
  * @flush_clears: for lm_phase_sync_end().
  * @jobs_busy: a bit for each job that is under way.
  */
@@ -653,7 +705,6 @@ struct lm_copier {
 	wait_queue_head_t idle;
 	ktime_t next;
 	unsigned int rate;
-	struct lm_flush flush;
 	u64 flush_clears;
 	unsigned long last_flush;
 	unsigned long flushing;
@@ -668,9 +719,11 @@ struct lm_copier {
  * @commit_wq: runs @commit_work, which waits for the metadata device alone.
  * @wq: runs @work, which waits for the legs as well.
  * @stopped: suspended: no more is begun.
- * @lock: guards @records; nothing is taken inside.
+ * @lock: guards the lists; nothing is taken inside.
  * @records: who waits for the superblock.
- * @flush: of the legs, before bits are saved.
+ * @recording: those for whom it is being written.
+ * @flushed: the legs were, before bits are saved.
+ * @flush_status: how that went.
  * @chunks: one of each block that is being saved.
  */
 struct lm_save {
@@ -681,7 +734,7 @@ struct lm_save {
 	bool stopped;
 	spinlock_t lock;
 	struct list_head records;
-	struct lm_flush flush;
+	struct list_head recording;
 	struct completion flushed;
 	blk_status_t flush_status;
 	u64 chunks[LM_META_BATCH];
@@ -702,7 +755,15 @@ struct lm_target {
 
 	mempool_t pages;
 	mempool_t vecs;
+	mempool_t reqs;
+	mempool_t flushes;
 	struct bio_set bios;
+
+	struct delayed_work watch_work;
+	bool watching;
+	atomic_t left_behind;
+	wait_queue_head_t all_back;
+	struct list_head flush_list;	/* all that are in flight */
 
 	struct workqueue_struct *submit_wq;
 	struct workqueue_struct *done_wq;
@@ -711,7 +772,7 @@ struct lm_target {
 	struct work_struct poke_work;
 	int events_told;
 
-	spinlock_t lock;		/* the two lists; nothing is taken inside */
+	spinlock_t lock;		/* the three lists; nothing is taken inside */
 	struct bio_list submits;
 	struct bio_list rescues;
 
@@ -727,13 +788,27 @@ void lm_leg_bio_init(struct lm_target *t, struct bio *bio, enum lm_leg leg,
 bool lm_leg_zeroes(struct lm_target *t, enum lm_leg leg);
 bool lm_leg_discards(struct lm_target *t, enum lm_leg leg);
 bool lm_not_supported(blk_status_t status);
-void lm_flush_start(struct lm_flush *flush);
+void lm_sent_begin(struct lm_sent *sent, unsigned int legs);
+enum lm_sent_next lm_sent_back(struct lm_sent *sent, struct bio *bio,
+			       enum lm_leg *leg);
+bool lm_sent_give_up(struct lm_sent *sent, enum lm_leg leg);
+bool lm_sent_detach(struct lm_sent *sent, struct lm_target *t);
+bool lm_sent_is_overdue(const struct lm_sent *sent, enum lm_leg leg,
+			unsigned long timeout);
+void lm_left_behind_end(struct lm_target *t);
+bool lm_flush_start(struct lm_target *t, struct bio *clone, lm_flush_fn done,
+		    void *arg, gfp_t gfp);
+bool lm_flush_give_up_one(struct lm_target *t, enum lm_leg leg,
+			  unsigned long timeout);
+bool lm_flush_is_overdue(struct lm_target *t, enum lm_leg leg,
+			 unsigned long timeout);
 void lm_flush_barrier(struct lm_migration *m);
 
 /* mirror.c: the guest's bios. */
 int lm_mirror_init(struct lm_target *t, char **error);
 void lm_mirror_exit(struct lm_target *t);
 int lm_mirror_map(struct lm_target *t, struct bio *bio);
+void lm_mirror_give_up(struct lm_io *io, enum lm_leg leg);
 int lm_mirror_end_io(struct lm_target *t, struct bio *bio, blk_status_t *error);
 
 /* copier.c: what nobody wrote. */
@@ -743,6 +818,16 @@ void lm_copier_kick(struct lm_target *t);
 void lm_copier_stop(struct lm_target *t);
 void lm_copier_wait(struct lm_target *t);
 void lm_copier_start(struct lm_target *t);
+bool lm_job_is_overdue(const struct lm_range *range, enum lm_leg leg,
+		       unsigned long timeout);
+bool lm_job_give_up(struct lm_range *range);
+void lm_job_let_go(struct lm_range *range);
+
+/* watch.c: a standby that does not answer. */
+void lm_watch_init(struct lm_target *t);
+void lm_watch_start(struct lm_target *t);
+void lm_watch_stop(struct lm_target *t);
+void lm_watch_wait(struct lm_target *t);
 
 /* save.c: when the metadata is written. */
 int lm_save_init(struct lm_target *t);
@@ -756,5 +841,6 @@ bool lm_save_begin(struct lm_target *t, sector_t start,
 		   struct lm_meta_wait *wait);
 bool lm_save_lacks(struct lm_target *t, struct lm_meta_wait *wait);
 bool lm_save_complete(struct lm_target *t, struct lm_meta_wait *wait);
+void lm_save_watch(struct lm_target *t, unsigned long timeout);
 
 #endif

@@ -85,29 +85,196 @@ bool lm_not_supported(blk_status_t status)
 	return status == BLK_STS_NOTSUPP || status == BLK_STS_TARGET;
 }
 
+/* ------------------------------------------------------------------------
+ * Sent, and back
+ */
+
+/**
+ * lm_sent_begin - something is about to be sent
+ * @sent: what.
+ * @legs: a mask: where to.
+ *
+ * Context: any.
+ */
+void lm_sent_begin(struct lm_sent *sent, unsigned int legs)
+{
+	sent->legs = legs;
+	sent->since = jiffies;
+	atomic_set(&sent->state, LM_BOTH_LEGS & ~legs);
+}
+
+/**
+ * lm_sent_back - a bio has come back
+ * @sent: what it is of.
+ * @bio: the bio.
+ * @leg: whose it is.
+ *
+ * Context: any.
+ * Return: what is to be done.  Unless that is to end or to free it, @sent may be
+ * gone.
+ */
+enum lm_sent_next lm_sent_back(struct lm_sent *sent, struct bio *bio,
+			       enum lm_leg *leg)
+{
+	int old, now;
+
+	*leg = bio == &sent->bios.source ? LM_SOURCE : LM_DEST;
+	/* Fully ordered: the last one sees what the others have left. */
+	old = atomic_fetch_or(LM_LEG_MASK(*leg), &sent->state);
+	now = old | LM_LEG_MASK(*leg);
+
+	if (unlikely(old & LM_SENT_LATE))
+		return old & LM_SENT_DETACHED ? LM_SENT_FREE : LM_SENT_WAIT;
+	if (likely((now & LM_BOTH_LEGS) == LM_BOTH_LEGS))
+		return LM_SENT_END;
+	/* The other one may come back at this moment: then it ends it. */
+	if (unlikely(old & LM_SENT_GIVEN_UP) &&
+	    atomic_cmpxchg(&sent->state, now, now | LM_SENT_LATE) == now)
+		return LM_SENT_END_EARLY;
+	return LM_SENT_WAIT;
+}
+
+/**
+ * lm_sent_give_up - do not wait for a leg any longer
+ * @sent: what was sent there as well; cannot go away now.
+ * @leg: the leg.
+ *
+ * Context: any.
+ * Return: true if the caller is to end it early, false if whoever comes back
+ * will.
+ */
+bool lm_sent_give_up(struct lm_sent *sent, enum lm_leg leg)
+{
+	int old = atomic_read(&sent->state), now;
+
+	do {
+		if (old & (LM_LEG_MASK(leg) | LM_SENT_GIVEN_UP | LM_SENT_LATE))
+			return false;
+		now = old | (old & LM_BOTH_LEGS ? LM_SENT_LATE : LM_SENT_GIVEN_UP);
+	} while (!atomic_try_cmpxchg(&sent->state, &old, now));
+	return now & LM_SENT_LATE;
+}
+
+/**
+ * lm_sent_detach - what was ended early is left to the bio that may come
+ * @sent: what; the caller does not use it any more.
+ * @t: the instance.
+ *
+ * Context: any.
+ * Return: true if that bio has come: the caller is to free it.
+ */
+bool lm_sent_detach(struct lm_sent *sent, struct lm_target *t)
+{
+	int old;
+
+	atomic_inc(&t->left_behind);
+	old = atomic_fetch_or(LM_SENT_DETACHED, &sent->state);
+	if ((old & LM_BOTH_LEGS) != LM_BOTH_LEGS)
+		return false;
+	return true;
+}
+
+/**
+ * lm_left_behind_end - what was left behind has been freed
+ * @t: the instance, which may be gone when this returns.
+ *
+ * Context: any.
+ */
+void lm_left_behind_end(struct lm_target *t)
+{
+	unsigned long flags;
+
+	/* Under the lock, or the one who waits might go before the wake-up. */
+	spin_lock_irqsave(&t->all_back.lock, flags);
+	if (atomic_dec_and_test(&t->left_behind))
+		wake_up_all_locked(&t->all_back);
+	spin_unlock_irqrestore(&t->all_back.lock, flags);
+}
+
+/**
+ * lm_sent_is_overdue - has a leg not answered for too long?
+ * @sent: what was sent; cannot go away now.
+ * @leg: the leg.
+ * @timeout: jiffies.
+ *
+ * Context: any.
+ */
+bool lm_sent_is_overdue(const struct lm_sent *sent, enum lm_leg leg,
+			unsigned long timeout)
+{
+	return !(atomic_read(&sent->state) & LM_LEG_MASK(leg)) &&
+	       time_after(jiffies, sent->since + timeout);
+}
+
+/* ------------------------------------------------------------------------
+ * Flushes
+ */
+
+/* What was left behind has come back. */
+static void lm_flush_back(struct lm_target *t, struct lm_flush *flush)
+{
+	lm_phase_io_end(t->m, flush->hung);
+	mempool_free(flush, &t->flushes);
+	lm_left_behind_end(t);
+}
+
+/* It is over for whoever it was for. */
+static void lm_flush_end(struct lm_flush *flush)
+{
+	lm_flush_fn done = flush->done;
+	unsigned int legs = flush->sent.legs & ~flush->hung;
+	blk_status_t status = flush->status;
+	struct lm_target *t = flush->t;
+	void *arg = flush->arg;
+
+	if (unlikely(flush->hung)) {
+		if (lm_sent_detach(&flush->sent, t))
+			lm_flush_back(t, flush);
+	} else {
+		mempool_free(flush, &t->flushes);
+	}
+	done(arg, legs, status);
+}
+
 static void lm_flush_recorded(struct lm_meta_wait *wait)
 {
-	struct lm_flush *flush = container_of(wait, struct lm_flush, wait);
+	lm_flush_end(container_of(wait, struct lm_flush, wait));
+}
 
-	flush->done(flush, flush->status);
+/* A mask of the legs that have failed; each error is counted. */
+static unsigned int lm_flush_failed(struct lm_flush *flush)
+{
+	struct lm_migration *m = flush->t->m;
+	unsigned int failed = flush->hung;
+	enum lm_leg leg;
+
+	for (leg = 0; leg < LM_NR_LEGS; leg++) {
+		blk_status_t error;
+
+		if (!(flush->sent.legs & ~flush->hung & LM_LEG_MASK(leg)))
+			continue;
+		error = lm_leg_bio(&flush->sent.bios, leg)->bi_status;
+		if (!error)
+			continue;
+		failed |= LM_LEG_MASK(leg);
+		lm_migration_error(m, leg, 'f', 0, blk_status_to_errno(error));
+	}
+	return failed;
 }
 
 static void lm_flush_finish(struct lm_flush *flush)
 {
 	struct lm_migration *m = flush->t->m;
-	unsigned int failed = 0;
+	unsigned int legs = flush->sent.legs;
+	unsigned int failed = lm_flush_failed(flush);
 	blk_status_t status = BLK_STS_OK;
 	bool alone = false;
+	unsigned long flags;
 	enum lm_leg leg;
 
-	for (leg = 0; leg < LM_NR_LEGS; leg++) {
-		blk_status_t error = lm_leg_bio(&flush->bios, leg)->bi_status;
-
-		if (!(flush->legs & LM_LEG_MASK(leg)) || !error)
-			continue;
-		failed |= LM_LEG_MASK(leg);
-		lm_migration_error(m, leg, 'f', 0, blk_status_to_errno(error));
-	}
+	spin_lock_irqsave(&flush->t->lock, flags);
+	list_del(&flush->node);
+	spin_unlock_irqrestore(&flush->t->lock, flags);
 
 	/*
 	 * A device may tell of what it lost once only: to another flush, which
@@ -116,7 +283,7 @@ static void lm_flush_finish(struct lm_flush *flush)
 	 * until it has changed the state; and what it collected is put back
 	 * before that, because the marks say what a failed standby may have lost.
 	 */
-	if (flush->legs == LM_BOTH_LEGS && !failed)
+	if (legs == LM_BOTH_LEGS && !failed)
 		alone = atomic_dec_and_test(&m->flushes);
 	if (flush->collects) {
 		if (!failed && alone && lm_phase_is_attached(m) &&
@@ -127,62 +294,92 @@ static void lm_flush_finish(struct lm_flush *flush)
 	}
 
 	if (failed) {
-		leg = lm_phase_failed(m, flush->legs, failed, 0, 0);
-		status = flush->legs & LM_LEG_MASK(leg) ?
-			 lm_leg_bio(&flush->bios, leg)->bi_status : BLK_STS_AGAIN;
+		leg = lm_phase_failed(m, legs, failed, 0, 0);
+		if (!(legs & LM_LEG_MASK(leg)))
+			status = BLK_STS_AGAIN;
+		else if (flush->hung & LM_LEG_MASK(leg))
+			status = BLK_STS_IOERR;
+		else
+			status = lm_leg_bio(&flush->sent.bios, leg)->bi_status;
 		/* Fully ordered: who is alone after this sees the new state. */
-		if (flush->legs == LM_BOTH_LEGS)
+		if (legs == LM_BOTH_LEGS)
 			atomic_dec_return(&m->flushes);
 	}
 	if (atomic_dec_and_test(&m->flush_count[flush->epoch]))
 		wake_up_all(&m->flush_wait);
-	lm_phase_io_end(m, flush->legs);
+	lm_phase_io_end(m, legs & ~flush->hung);
 
 	/* What the source has lost now must be known before it is acknowledged. */
 	flush->status = status;
 	flush->wait.ready = lm_flush_recorded;
-	if (unlikely(!lm_save_lacks(flush->t, &flush->wait)))
-		return;
-	flush->done(flush, status);
+	if (likely(lm_save_lacks(flush->t, &flush->wait)))
+		lm_flush_end(flush);
 }
 
 static void lm_flush_endio(struct bio *bio)
 {
 	struct lm_flush *flush = bio->bi_private;
+	struct lm_target *t = flush->t;
+	enum lm_leg leg;
 
-	if (atomic_dec_and_test(&flush->pending))
+	switch (lm_sent_back(&flush->sent, bio, &leg)) {
+	case LM_SENT_END_EARLY:
+		flush->hung = LM_LEG_MASK(lm_other_leg(leg));
+		fallthrough;
+	case LM_SENT_END:
 		lm_flush_finish(flush);
+		break;
+	case LM_SENT_FREE:
+		lm_flush_back(t, flush);
+		break;
+	case LM_SENT_WAIT:
+		break;
+	}
 }
 
 /**
  * lm_flush_start - flush every leg that takes part
- * @flush: t, clone and done are set.
+ * @t: the instance.
+ * @clone: the guest's bio that it serves, for accounting; or NULL.
+ * @done: called when it is over, perhaps before this returns.
+ * @arg: for @done.
+ * @gfp: for its memory.
  *
  * Takes note of which chunks it covers: what a standby that fails later may
  * have lost is then no more than was written since.
  *
- * Context: any that may submit a bio.  @flush->done may be called before this
- * returns.
+ * Context: any that may submit a bio, and sleep if @gfp says so.
+ * Return: false if there is no memory; then nothing has happened.
  */
-void lm_flush_start(struct lm_flush *flush)
+bool lm_flush_start(struct lm_target *t, struct bio *clone, lm_flush_fn done,
+		    void *arg, gfp_t gfp)
 {
-	struct lm_target *t = flush->t;
+	struct lm_flush *flush = mempool_alloc(&t->flushes, gfp);
 	struct lm_migration *m = t->m;
+	unsigned long flags;
 	unsigned int legs;
 	enum lm_leg leg;
 
+	if (!flush)
+		return false;
+	flush->t = t;
+	flush->done = done;
+	flush->arg = arg;
 	legs = lm_phase_flush_begin(m);
-	flush->legs = legs;
+	flush->hung = 0;
 	if (legs == LM_BOTH_LEGS)
 		atomic_inc(&m->flushes);
 	flush->epoch = READ_ONCE(m->flush_epoch);
 	atomic_inc(&m->flush_count[flush->epoch]);
 	flush->collects = legs == LM_BOTH_LEGS &&
 			  lm_unflushed_collect(&m->bitmap);
-	atomic_set(&flush->pending, hweight32(legs));
+	lm_sent_begin(&flush->sent, legs);
+	spin_lock_irqsave(&t->lock, flags);
+	list_add_tail(&flush->node, &t->flush_list);
+	spin_unlock_irqrestore(&t->lock, flags);
 
 	for (leg = 0; leg < LM_NR_LEGS; leg++) {
-		struct bio *bio = lm_leg_bio(&flush->bios, leg);
+		struct bio *bio = lm_leg_bio(&flush->sent.bios, leg);
 
 		if (!(legs & LM_LEG_MASK(leg)))
 			continue;
@@ -192,11 +389,65 @@ void lm_flush_start(struct lm_flush *flush)
 		bio->bi_private = flush;
 		bio->bi_end_io = lm_flush_endio;
 		/* The last one may free @flush: use nothing of it after. */
-		if (flush->clone)
-			dm_submit_bio_remap(flush->clone, bio);
+		if (clone)
+			dm_submit_bio_remap(clone, bio);
 		else
 			submit_bio_noacct(bio);
 	}
+	return true;
+}
+
+/**
+ * lm_flush_is_overdue - does a leg not answer a flush?
+ * @t: the instance.
+ * @leg: the leg.
+ * @timeout: jiffies.
+ *
+ * Context: any; takes lm_target.lock.
+ */
+bool lm_flush_is_overdue(struct lm_target *t, enum lm_leg leg,
+			 unsigned long timeout)
+{
+	struct lm_flush *flush;
+	unsigned long flags;
+	bool overdue = false;
+
+	spin_lock_irqsave(&t->lock, flags);
+	list_for_each_entry(flush, &t->flush_list, node)
+		overdue |= lm_sent_is_overdue(&flush->sent, leg, timeout);
+	spin_unlock_irqrestore(&t->lock, flags);
+	return overdue;
+}
+
+/**
+ * lm_flush_give_up_one - end a flush that a leg does not answer
+ * @t: the instance.
+ * @leg: the leg, which has failed.
+ * @timeout: jiffies.
+ *
+ * Context: process; takes lm_target.lock.
+ * Return: false if there is no more.
+ */
+bool lm_flush_give_up_one(struct lm_target *t, enum lm_leg leg,
+			  unsigned long timeout)
+{
+	struct lm_flush *flush, *found = NULL;
+	unsigned long flags;
+
+	spin_lock_irqsave(&t->lock, flags);
+	list_for_each_entry(flush, &t->flush_list, node) {
+		if (lm_sent_is_overdue(&flush->sent, leg, timeout) &&
+		    lm_sent_give_up(&flush->sent, leg)) {
+			found = flush;
+			break;
+		}
+	}
+	spin_unlock_irqrestore(&t->lock, flags);
+	if (!found)
+		return false;
+	found->hung = LM_LEG_MASK(leg);
+	lm_flush_finish(found);
+	return true;
 }
 
 /**

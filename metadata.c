@@ -984,10 +984,32 @@ bool lm_meta_enter(struct lm_meta *meta, u64 chunk, struct lm_meta_wait *wait)
 	if (!open) {
 		lm_meta_want(meta, chunk);
 		wait->chunk = chunk;
+		wait->since = jiffies;
 		list_add_tail(&wait->node, &meta->waiting);
 	}
 	spin_unlock_irqrestore(&meta->lock, flags);
 	return open;
+}
+
+/**
+ * lm_meta_release - let those go on that need wait no more
+ * @meta: the metadata.
+ *
+ * Context: process.
+ */
+void lm_meta_release(struct lm_meta *meta)
+{
+	struct lm_meta_wait *wait, *next;
+	LIST_HEAD(ready);
+
+	spin_lock_irq(&meta->lock);
+	list_for_each_entry_safe(wait, next, &meta->waiting, node)
+		if (lm_meta_is_open(meta, wait->chunk))
+			list_move_tail(&wait->node, &ready);
+	spin_unlock_irq(&meta->lock);
+
+	list_for_each_entry_safe(wait, next, &ready, node)
+		wait->ready(wait);
 }
 
 /**
@@ -1000,22 +1022,35 @@ bool lm_meta_enter(struct lm_meta *meta, u64 chunk, struct lm_meta_wait *wait)
  */
 void lm_meta_commit(struct lm_meta *meta)
 {
-	struct lm_meta_wait *wait, *next;
-	LIST_HEAD(ready);
-
 	mutex_lock(&meta->commit);
 	if (!meta->failed)
 		__lm_meta_commit_active(meta);
 	mutex_unlock(&meta->commit);
+	lm_meta_release(meta);
+}
+
+/**
+ * lm_meta_give_up - metadata has failed if somebody has waited too long
+ * @meta: the metadata.
+ * @timeout: for so many jiffies; 0 if that is known already.
+ *
+ * Context: process.
+ * Return: true if it has failed just now.
+ */
+bool lm_meta_give_up(struct lm_meta *meta, unsigned long timeout)
+{
+	struct lm_meta_wait *first;
+	bool overdue = !timeout;
 
 	spin_lock_irq(&meta->lock);
-	list_for_each_entry_safe(wait, next, &meta->waiting, node)
-		if (lm_meta_is_open(meta, wait->chunk))
-			list_move_tail(&wait->node, &ready);
+	first = list_first_entry_or_null(&meta->waiting, struct lm_meta_wait,
+					 node);
+	overdue |= first && time_after(jiffies, first->since + timeout);
+	overdue &= !meta->failed;
+	if (overdue)
+		lm_meta_fail(meta, -ETIMEDOUT);
 	spin_unlock_irq(&meta->lock);
-
-	list_for_each_entry_safe(wait, next, &ready, node)
-		wait->ready(wait);
+	return overdue;
 }
 
 /* ------------------------------------------------------------------------

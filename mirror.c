@@ -32,6 +32,8 @@
 
 #define LM_GFP_MAP	(GFP_NOWAIT | __GFP_NOWARN)
 #define LM_GFP_WORKER	GFP_NOIO
+/* One would do, were it not for those that a hung leg keeps. */
+#define LM_MIN_REQS	16
 
 static struct lm_io *lm_io(struct bio *bio)
 {
@@ -130,54 +132,87 @@ static bool lm_bio_fits(struct bio *bio, struct block_device *bdev)
 }
 
 /* ------------------------------------------------------------------------
- * Bounce pages
+ * Requests, and their bounce pages
  */
 
-static void lm_bounce_free(struct lm_target *t, struct lm_io *io)
+static void lm_req_free_pages(struct lm_target *t, struct lm_req *req)
 {
 	unsigned int i;
 
-	for (i = 0; i < io->nr_pages; i++)
-		mempool_free(io->vecs[i].bv_page, &t->pages);
-	io->nr_pages = 0;
-	if (io->vecs != io->inline_vecs)
-		mempool_free(io->vecs, &t->vecs);
-	io->vecs = io->inline_vecs;
+	for (i = 0; i < req->nr_pages; i++)
+		mempool_free(req->vecs[i].bv_page, &t->pages);
+	req->nr_pages = 0;
+	if (req->vecs != req->inline_vecs)
+		mempool_free(req->vecs, &t->vecs);
+	req->vecs = req->inline_vecs;
+}
+
+static void lm_req_free(struct lm_target *t, struct lm_req *req)
+{
+	lm_req_free_pages(t, req);
+	mempool_free(req, &t->reqs);
 }
 
 /*
- * Pages for @bytes: all or none.  With LM_GFP_WORKER it sleeps until it has
- * them.  The pool holds what one chunk needs, and only the worker, one at a
- * time, waits for it; all other pages are in flight, and come back.
+ * A request with pages for @bytes: all or nothing.  With LM_GFP_WORKER it sleeps
+ * until it has them.  The pools hold what one chunk needs, and only the worker,
+ * one at a time, waits for them; all others are in flight, and come back.
  */
-static bool lm_bounce_alloc(struct lm_target *t, struct lm_io *io,
-			    unsigned int bytes, gfp_t gfp)
+static bool lm_req_alloc(struct lm_io *io, unsigned int bytes, gfp_t gfp)
 {
 	unsigned int nr = DIV_ROUND_UP(bytes, PAGE_SIZE);
+	struct lm_target *t = io->t;
+	struct lm_req *req;
 
-	io->vecs = io->inline_vecs;
-	io->nr_pages = 0;
+	req = mempool_alloc(&t->reqs, gfp);
+	if (!req)
+		return false;
+	req->t = t;
+	req->io = io;
+	req->nr_pages = 0;
+	req->vecs = req->inline_vecs;
 	if (nr > LM_INLINE_VECS) {
-		io->vecs = mempool_alloc(&t->vecs, gfp);
-		if (!io->vecs) {
-			io->vecs = io->inline_vecs;
-			return false;
-		}
+		struct bio_vec *vecs = mempool_alloc(&t->vecs, gfp);
+
+		if (!vecs)
+			goto none;
+		req->vecs = vecs;
 	}
-	while (io->nr_pages < nr) {
-		struct bio_vec *vec = &io->vecs[io->nr_pages];
+	while (req->nr_pages < nr) {
+		struct bio_vec *vec = &req->vecs[req->nr_pages];
 
 		vec->bv_page = mempool_alloc(&t->pages, gfp);
-		if (!vec->bv_page) {
-			lm_bounce_free(t, io);
-			return false;
-		}
+		if (!vec->bv_page)
+			goto none;
 		vec->bv_offset = 0;
 		vec->bv_len = min_t(unsigned int, bytes, PAGE_SIZE);
 		bytes -= vec->bv_len;
-		io->nr_pages++;
+		req->nr_pages++;
 	}
+	io->req = req;
 	return true;
+none:
+	lm_req_free(t, req);
+	return false;
+}
+
+/*
+ * @io, whose range nobody looks into any more, is done with its request.  What
+ * a leg has not answered is left behind.
+ */
+static void lm_req_done(struct lm_io *io)
+{
+	struct lm_req *req = io->req;
+	struct lm_target *t = io->t;
+
+	io->req = NULL;
+	if (likely(!io->hung)) {
+		lm_req_free(t, req);
+	} else if (lm_sent_detach(&req->sent, t)) {
+		lm_phase_io_end(t->m, io->hung);
+		lm_req_free(t, req);
+		lm_left_behind_end(t);
+	}
 }
 
 /* ------------------------------------------------------------------------
@@ -187,30 +222,67 @@ static bool lm_bounce_alloc(struct lm_target *t, struct lm_io *io,
 static void lm_write_done(struct lm_io *io);
 static void lm_walk_done(struct lm_io *io);
 
-static void lm_leg_endio(struct bio *bio)
+static void lm_io_done(struct lm_io *io)
 {
-	struct lm_io *io = bio->bi_private;
-
-	if (!atomic_dec_and_test(&io->pending))
-		return;
 	if (io->kind == LM_IO_WRITE)
 		lm_write_done(io);
 	else
 		lm_walk_done(io);
 }
 
-/* A mask of the legs whose bios failed; each error is counted. */
+static void lm_leg_endio(struct bio *bio)
+{
+	struct lm_req *req = bio->bi_private;
+	struct lm_target *t = req->t;
+	enum lm_leg leg;
+
+	switch (lm_sent_back(&req->sent, bio, &leg)) {
+	case LM_SENT_END_EARLY:
+		req->io->hung = LM_LEG_MASK(lm_other_leg(leg));
+		fallthrough;
+	case LM_SENT_END:
+		lm_io_done(req->io);
+		break;
+	case LM_SENT_FREE:
+		lm_phase_io_end(t->m, LM_LEG_MASK(leg));
+		lm_req_free(t, req);
+		lm_left_behind_end(t);
+		break;
+	case LM_SENT_WAIT:
+		break;
+	}
+}
+
+/**
+ * lm_mirror_give_up - end a write whose standby does not answer
+ * @io: the write; lm_sent_give_up() has said to.
+ * @leg: the standby, which has failed.
+ *
+ * Context: process.
+ */
+void lm_mirror_give_up(struct lm_io *io, enum lm_leg leg)
+{
+	io->hung = LM_LEG_MASK(leg);
+	lm_io_done(io);
+}
+
+static struct bio *lm_io_leg_bio(struct lm_io *io, enum lm_leg leg)
+{
+	return lm_leg_bio(&io->req->sent.bios, leg);
+}
+
+/* A mask of the legs that failed; each error is counted. */
 static unsigned int lm_io_failed(struct lm_io *io)
 {
-	unsigned int failed = 0;
+	unsigned int failed = io->hung;
 	enum lm_leg leg;
 
 	for (leg = 0; leg < LM_NR_LEGS; leg++) {
 		blk_status_t status;
 
-		if (!(io->legs & LM_LEG_MASK(leg)))
+		if (!(io->legs & ~io->hung & LM_LEG_MASK(leg)))
 			continue;
-		status = lm_leg_bio(&io->bios, leg)->bi_status;
+		status = lm_io_leg_bio(io, leg)->bi_status;
 		if (likely(!status))
 			continue;
 		failed |= LM_LEG_MASK(leg);
@@ -221,8 +293,8 @@ static unsigned int lm_io_failed(struct lm_io *io)
 }
 
 /*
- * All legs have ended their part of what @io's range covers.  Settle the bits
- * and the state; return the guest's status.
+ * All legs have ended their part of what @io's range covers, or were given up.
+ * Settle the bits and the state; return the guest's status.
  */
 static blk_status_t lm_io_settle(struct lm_io *io, bool equal)
 {
@@ -235,12 +307,12 @@ static blk_status_t lm_io_settle(struct lm_io *io, bool equal)
 		enum lm_leg leg = lm_phase_failed(m, io->legs, failed, start, end);
 
 		/* A write that left a leg out keeps the roles as they are. */
-		status = io->legs & LM_LEG_MASK(leg) ?
-			 lm_leg_bio(&io->bios, leg)->bi_status : BLK_STS_IOERR;
+		status = io->legs & ~io->hung & LM_LEG_MASK(leg) ?
+			 lm_io_leg_bio(io, leg)->bi_status : BLK_STS_IOERR;
 	} else if (io->legs == LM_BOTH_LEGS && equal) {
 		lm_phase_good(m, start, end, LM_WRITTEN);
 	}
-	lm_phase_io_end(m, io->legs);
+	lm_phase_io_end(m, io->legs & ~io->hung);
 	return status;
 }
 
@@ -250,7 +322,9 @@ static blk_status_t lm_io_settle(struct lm_io *io, bool equal)
 
 static void lm_write_finish(struct lm_io *io)
 {
+	/* In this order: until then lm_ranges_for_each() finds it. */
 	lm_io_unlock(io);
+	lm_req_done(io);
 	lm_io_end(io, io->status);
 }
 
@@ -262,7 +336,6 @@ static void lm_write_recorded(struct lm_meta_wait *wait)
 static void lm_write_done(struct lm_io *io)
 {
 	io->status = lm_io_settle(io, true);
-	lm_bounce_free(io->t, io);
 
 	io->wait.ready = lm_write_recorded;
 	if (likely(lm_save_lacks(io->t, &io->wait)))
@@ -271,27 +344,29 @@ static void lm_write_done(struct lm_io *io)
 
 static void lm_write_both(struct lm_io *io, struct bio *bio)
 {
+	struct lm_req *req = io->req;
 	struct lm_target *t = io->t;
-	unsigned int bytes = bio->bi_iter.bi_size;
 	enum lm_leg leg;
 
 	for (leg = 0; leg < LM_NR_LEGS; leg++) {
-		struct bio *leg_bio = lm_leg_bio(&io->bios, leg);
+		struct bio *leg_bio = lm_leg_bio(&req->sent.bios, leg);
 
-		lm_leg_bio_init(t, leg_bio, leg, io->vecs, io->nr_pages,
+		lm_leg_bio_init(t, leg_bio, leg, req->vecs, req->nr_pages,
 				bio->bi_opf, io->range.start);
-		leg_bio->bi_iter.bi_size = bytes;
+		leg_bio->bi_iter.bi_size = bio->bi_iter.bi_size;
 		leg_bio->bi_ioprio = bio->bi_ioprio;
-		leg_bio->bi_private = io;
+		leg_bio->bi_private = req;
 		leg_bio->bi_end_io = lm_leg_endio;
 	}
-	bio_copy_data(lm_leg_bio(&io->bios, LM_SOURCE), bio);
+	bio_copy_data(&req->sent.bios.source, bio);
 
 	atomic64_inc(&t->m->stats.mirrored);
-	atomic_set(&io->pending, LM_NR_LEGS);
-	/* @io lasts until the second has ended. */
-	dm_submit_bio_remap(bio, lm_leg_bio(&io->bios, LM_SOURCE));
-	dm_submit_bio_remap(bio, lm_leg_bio(&io->bios, LM_DEST));
+	lm_sent_begin(&req->sent, LM_BOTH_LEGS);
+	/* Pairs with lm_watch_range(). */
+	smp_store_release(&io->range.sent, req);
+	/* @io lasts until the second has ended, or the first if that is hung. */
+	dm_submit_bio_remap(bio, &req->sent.bios.source);
+	dm_submit_bio_remap(bio, &req->sent.bios.dest);
 }
 
 /* The standby is left out: the guest's own bio goes to the active leg. */
@@ -334,8 +409,8 @@ static bool lm_write_send(struct lm_io *io, struct bio *bio, gfp_t gfp)
 
 	for (;;) {
 		/* Memory first: nobody waits for it with a reference held. */
-		if (lm_phase_is_attached(m) && !io->nr_pages &&
-		    !lm_bounce_alloc(t, io, bio->bi_iter.bi_size, gfp))
+		if (lm_phase_is_attached(m) && !io->req &&
+		    !lm_req_alloc(io, bio->bi_iter.bi_size, gfp))
 			return false;
 
 		io->legs = lm_phase_write_begin(m, io->range.start,
@@ -343,14 +418,16 @@ static bool lm_write_send(struct lm_io *io, struct bio *bio, gfp_t gfp)
 		if (io->legs != LM_BOTH_LEGS) {
 			unsigned int legs = io->legs;
 
-			lm_bounce_free(t, io);
+			if (io->req)
+				lm_req_free(t, io->req);
+			io->req = NULL;
 			if (likely(lm_sole_may_begin(io)))
 				lm_write_sole(io, bio);
 			else
 				lm_phase_io_end(m, legs);
 			return true;
 		}
-		if (likely(io->nr_pages)) {
+		if (likely(io->req)) {
 			lm_write_both(io, bio);
 			return true;
 		}
@@ -406,8 +483,10 @@ static void lm_walk_next(struct lm_io *io, sector_t start)
 
 	io->range.start = start;
 	io->range.end = min(stop, io->end);
+	io->range.sent = NULL;
 	io->emulate = 0;
 	io->resend = 0;
+	io->hung = 0;
 	if (lm_io_lock(io))
 		lm_io_queue(io);
 }
@@ -415,6 +494,7 @@ static void lm_walk_next(struct lm_io *io, sector_t start)
 static void lm_walk_finish(struct lm_io *io)
 {
 	lm_io_unlock(io);
+	lm_req_done(io);
 	if (io->status || io->range.end == io->end)
 		lm_io_end(io, io->status);
 	else
@@ -432,9 +512,9 @@ static void lm_walk_done(struct lm_io *io)
 	enum lm_leg leg;
 
 	for (leg = 0; leg < LM_NR_LEGS; leg++) {
-		struct bio *leg_bio = lm_leg_bio(&io->bios, leg);
+		struct bio *leg_bio = lm_io_leg_bio(io, leg);
 
-		if (!(io->legs & LM_LEG_MASK(leg)))
+		if (!(io->legs & ~io->hung & LM_LEG_MASK(leg)))
 			continue;
 		if (bio_op(leg_bio) == REQ_OP_DISCARD)
 			zeroes = false;
@@ -445,16 +525,21 @@ static void lm_walk_done(struct lm_io *io)
 		else if (bio_op(leg_bio) == REQ_OP_DISCARD)
 			leg_bio->bi_status = BLK_STS_OK;
 	}
-	if (io->resend) {
+	/* Where a leg does not answer, the others are not sent to again. */
+	if (io->resend && !io->hung) {
+		enum lm_leg other = io->resend & LM_LEG_MASK(LM_SOURCE) ?
+				    LM_DEST : LM_SOURCE;
+
+		io->status = lm_io_leg_bio(io, other)->bi_status;
 		io->emulate |= io->resend;
-		/* The worker waits for vectors: none may wait for the worker. */
-		lm_bounce_free(io->t, io);
+		/* The worker waits for requests: none may wait for the worker. */
+		lm_range_set_sent(&io->t->m->ranges, &io->range, NULL);
+		lm_req_done(io);
 		lm_io_queue(io);
 		return;
 	}
 
 	io->status = lm_io_settle(io, zeroes);
-	lm_bounce_free(io->t, io);
 
 	io->wait.ready = lm_walk_recorded;
 	if (likely(lm_save_lacks(io->t, &io->wait)))
@@ -462,23 +547,24 @@ static void lm_walk_done(struct lm_io *io)
 }
 
 /* A vector of zero pages as long as a chunk. */
-static void lm_walk_zero_vecs(struct lm_io *io)
+static void lm_walk_zero_vecs(struct lm_target *t, struct lm_req *req)
 {
 	unsigned int i;
 
-	io->vecs = mempool_alloc(&io->t->vecs, LM_GFP_WORKER);
+	req->vecs = mempool_alloc(&t->vecs, LM_GFP_WORKER);
 	for (i = 0; i < LM_CHUNK_PAGES; i++) {
-		io->vecs[i].bv_page = ZERO_PAGE(0);
-		io->vecs[i].bv_offset = 0;
-		io->vecs[i].bv_len = PAGE_SIZE;
+		req->vecs[i].bv_page = ZERO_PAGE(0);
+		req->vecs[i].bv_offset = 0;
+		req->vecs[i].bv_len = PAGE_SIZE;
 	}
 }
 
 /* Prepare @leg's part.  False if there is nothing to send. */
 static bool lm_walk_prepare(struct lm_io *io, enum lm_leg leg, bool zeroes)
 {
-	struct bio *bio = lm_io_bio(io), *leg_bio = lm_leg_bio(&io->bios, leg);
+	struct bio *bio = lm_io_bio(io), *leg_bio = lm_io_leg_bio(io, leg);
 	blk_opf_t flags = bio->bi_opf & ~(__force blk_opf_t)REQ_OP_MASK;
+	struct lm_req *req = io->req;
 
 	if (!zeroes && !lm_leg_discards(io->t, leg)) {
 		/* For lm_walk_done(); it holds nothing. */
@@ -489,10 +575,10 @@ static bool lm_walk_prepare(struct lm_io *io, enum lm_leg leg, bool zeroes)
 		lm_leg_bio_init(io->t, leg_bio, leg, NULL, 0,
 				REQ_OP_DISCARD | flags, io->range.start);
 	} else if (io->emulate & LM_LEG_MASK(leg)) {
-		if (io->vecs == io->inline_vecs)
-			lm_walk_zero_vecs(io);
+		if (req->vecs == req->inline_vecs)
+			lm_walk_zero_vecs(io->t, req);
 		flags &= ~REQ_NOUNMAP;
-		lm_leg_bio_init(io->t, leg_bio, leg, io->vecs, LM_CHUNK_PAGES,
+		lm_leg_bio_init(io->t, leg_bio, leg, req->vecs, LM_CHUNK_PAGES,
 				REQ_OP_WRITE | flags, io->range.start);
 	} else {
 		lm_leg_bio_init(io->t, leg_bio, leg, NULL, 0,
@@ -500,12 +586,55 @@ static bool lm_walk_prepare(struct lm_io *io, enum lm_leg leg, bool zeroes)
 	}
 	leg_bio->bi_iter.bi_size = to_bytes(io->range.end - io->range.start);
 	leg_bio->bi_ioprio = bio->bi_ioprio;
-	leg_bio->bi_private = io;
+	leg_bio->bi_private = req;
 	leg_bio->bi_end_io = lm_leg_endio;
 	return true;
 }
 
-/* Send what @io's range covers, which is held.  From the worker. */
+/* Send what @io's range covers to the legs in @to. */
+static void lm_walk_submit(struct lm_io *io, unsigned int to, bool zeroes)
+{
+	struct bio *bio = lm_io_bio(io);
+	struct lm_req *req = io->req;
+	unsigned int sent = 0;
+	enum lm_leg leg;
+
+	for (leg = 0; leg < LM_NR_LEGS; leg++) {
+		if (!(to & LM_LEG_MASK(leg)))
+			continue;
+		if (zeroes && !lm_leg_zeroes(io->t, leg))
+			io->emulate |= LM_LEG_MASK(leg);
+		if (lm_walk_prepare(io, leg, zeroes))
+			sent |= LM_LEG_MASK(leg);
+	}
+	lm_sent_begin(&req->sent, sent);
+	if (!sent) {
+		lm_walk_done(io);
+		return;
+	}
+	/* Pairs with lm_watch_range(). */
+	smp_store_release(&io->range.sent, req);
+	/* @io lasts until the last one has ended. */
+	if (sent & LM_LEG_MASK(LM_SOURCE))
+		dm_submit_bio_remap(bio, &req->sent.bios.source);
+	if (sent & LM_LEG_MASK(LM_DEST))
+		dm_submit_bio_remap(bio, &req->sent.bios.dest);
+}
+
+/* A leg that is not sent to again: how the first sending ended there. */
+static void lm_walk_keep(struct lm_io *io, unsigned int legs)
+{
+	enum lm_leg leg;
+
+	for (leg = 0; leg < LM_NR_LEGS; leg++) {
+		if (!(legs & LM_LEG_MASK(leg)))
+			continue;
+		bio_init(lm_io_leg_bio(io, leg), NULL, NULL, 0, REQ_OP_WRITE);
+		lm_io_leg_bio(io, leg)->bi_status = io->status;
+	}
+}
+
+/* Go on with what @io's range covers, which is held.  From the worker. */
 static void lm_walk_send(struct lm_io *io)
 {
 	struct bio *bio = lm_io_bio(io);
@@ -513,11 +642,15 @@ static void lm_walk_send(struct lm_io *io)
 	struct lm_migration *m = t->m;
 	unsigned int to = io->resend;
 	bool zeroes = true;
-	enum lm_leg leg;
 
-	if (!to) {
-		if (!lm_io_may_begin(io))
-			return;
+	if (!to && !lm_io_may_begin(io))
+		return;
+	if (!io->req)
+		lm_req_alloc(io, 0, LM_GFP_WORKER);
+
+	if (to) {
+		lm_walk_keep(io, io->legs & ~to);
+	} else {
 		io->legs = lm_phase_write_begin(m, io->range.start,
 						io->range.end);
 		to = io->legs;
@@ -532,21 +665,7 @@ static void lm_walk_send(struct lm_io *io)
 			lm_phase_clear(m, io->range.start, io->range.end);
 	}
 	io->resend = 0;
-
-	/* One more, so that it cannot end before all are sent. */
-	atomic_set(&io->pending, 1);
-	for (leg = 0; leg < LM_NR_LEGS; leg++) {
-		if (!(to & LM_LEG_MASK(leg)))
-			continue;
-		if (zeroes && !lm_leg_zeroes(t, leg))
-			io->emulate |= LM_LEG_MASK(leg);
-		if (!lm_walk_prepare(io, leg, zeroes))
-			continue;
-		atomic_inc(&io->pending);
-		dm_submit_bio_remap(bio, lm_leg_bio(&io->bios, leg));
-	}
-	if (atomic_dec_and_test(&io->pending))
-		lm_walk_done(io);
+	lm_walk_submit(io, to, zeroes);
 }
 
 static int lm_map_walk(struct lm_io *io, struct bio *bio)
@@ -566,9 +685,9 @@ static int lm_map_walk(struct lm_io *io, struct bio *bio)
  * Flushes
  */
 
-static void lm_flush_done(struct lm_flush *flush, blk_status_t status)
+static void lm_flush_done(void *arg, unsigned int legs, blk_status_t status)
 {
-	struct lm_io *io = container_of(flush, struct lm_io, flush);
+	struct lm_io *io = arg;
 
 	if (unlikely(status == BLK_STS_AGAIN))
 		lm_io_queue(io);
@@ -576,13 +695,17 @@ static void lm_flush_done(struct lm_flush *flush, blk_status_t status)
 		lm_io_end(io, status);
 }
 
+/* False if there is no memory now. */
+static bool lm_flush_send(struct lm_io *io, gfp_t gfp)
+{
+	return lm_flush_start(io->t, lm_io_bio(io), lm_flush_done, io, gfp);
+}
+
 static int lm_map_flush(struct lm_io *io, struct bio *bio)
 {
 	io->kind = LM_IO_FLUSH;
-	io->flush.t = io->t;
-	io->flush.clone = bio;
-	io->flush.done = lm_flush_done;
-	lm_flush_start(&io->flush);
+	if (!lm_flush_send(io, LM_GFP_MAP))
+		lm_io_queue(io);
 	return DM_MAPIO_SUBMITTED;
 }
 
@@ -735,8 +858,9 @@ int lm_mirror_map(struct lm_target *t, struct bio *bio)
 	if (lm_phase_is_final(t->m) && lm_map_final(t, bio, &r))
 		return r;
 
-	io->nr_pages = 0;
-	io->vecs = io->inline_vecs;
+	io->req = NULL;
+	io->hung = 0;
+	io->range.sent = NULL;
 	io->range.lost = NULL;
 	io->range.ours = false;
 	if (unlikely(!bio->bi_iter.bi_size && !op_is_flush(bio->bi_opf))) {
@@ -814,7 +938,7 @@ static void lm_submit_work(struct work_struct *work)
 		else if (io->kind == LM_IO_WALK)
 			lm_walk_send(io);
 		else
-			lm_flush_start(&io->flush);
+			lm_flush_send(io, LM_GFP_WORKER);
 	}
 	blk_finish_plug(&plug);
 }
@@ -832,6 +956,7 @@ int lm_mirror_init(struct lm_target *t, char **error)
 	int r;
 
 	spin_lock_init(&t->lock);
+	INIT_LIST_HEAD(&t->flush_list);
 	bio_list_init(&t->submits);
 	bio_list_init(&t->rescues);
 	INIT_WORK(&t->submit_work, lm_submit_work);
@@ -842,6 +967,12 @@ int lm_mirror_init(struct lm_target *t, char **error)
 	if (!r)
 		r = mempool_init_kmalloc_pool(&t->vecs, 1, LM_CHUNK_PAGES *
 					      sizeof(struct bio_vec));
+	if (!r)
+		r = mempool_init_kmalloc_pool(&t->reqs, LM_MIN_REQS,
+					      sizeof(struct lm_req));
+	if (!r)
+		r = mempool_init_kmalloc_pool(&t->flushes, LM_MIN_REQS,
+					      sizeof(struct lm_flush));
 	if (!r)
 		r = bioset_init(&t->bios, BIO_POOL_SIZE, 0, 0);
 	if (r)
@@ -858,6 +989,8 @@ int lm_mirror_init(struct lm_target *t, char **error)
 void lm_mirror_exit(struct lm_target *t)
 {
 	bioset_exit(&t->bios);
+	mempool_exit(&t->flushes);
+	mempool_exit(&t->reqs);
 	mempool_exit(&t->vecs);
 	mempool_exit(&t->pages);
 }

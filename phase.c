@@ -537,6 +537,39 @@ void lm_phase_clear(struct lm_migration *m, sector_t start, sector_t end)
 }
 
 /**
+ * lm_phase_give_up - a leg does not answer
+ * @m: the migration.
+ * @leg: the leg.
+ *
+ * Context: any; takes lm_phase.lock.
+ * Return: true if it was the standby, which takes part no longer.
+ */
+bool lm_phase_give_up(struct lm_migration *m, enum lm_leg leg)
+{
+	struct lm_phase *p = &m->phase;
+	unsigned long flags;
+	bool was;
+
+	spin_lock_irqsave(&p->lock, flags);
+	was = p->standby == LM_ATTACHED && p->active != leg;
+	if (was)
+		__lm_fail_standby(m);
+	spin_unlock_irqrestore(&p->lock, flags);
+	return was;
+}
+
+/**
+ * lm_phase_standby_leg - the leg that is not active
+ * @m: the migration.
+ *
+ * Context: any, no lock: a hint.
+ */
+enum lm_leg lm_phase_standby_leg(const struct lm_migration *m)
+{
+	return lm_other_leg(READ_ONCE(m->phase.active));
+}
+
+/**
  * lm_phase_rescue_begin - may the other leg answer a read that failed?
  * @m: the migration.
  * @used: the leg that failed it.

@@ -235,6 +235,49 @@ void lm_range_unlock(struct lm_ranges *rs, struct lm_range *range)
 }
 
 /**
+ * lm_range_set_sent - what a holder has sent has changed
+ * @rs: the buckets.
+ * @range: held.
+ * @sent: the new, or NULL: nobody looks at the old one after this.
+ *
+ * Context: any; takes the bucket's lock.
+ */
+void lm_range_set_sent(struct lm_ranges *rs, struct lm_range *range, void *sent)
+{
+	struct lm_bucket *bucket = lm_bucket(rs, range);
+	unsigned long flags;
+
+	spin_lock_irqsave(&bucket->lock, flags);
+	range->sent = sent;
+	spin_unlock_irqrestore(&bucket->lock, flags);
+}
+
+/**
+ * lm_ranges_for_each - look at all ranges
+ * @rs: the buckets.
+ * @fn: called for each, held or waiting, under its bucket's lock.
+ * @arg: for @fn.
+ *
+ * Context: any; takes one bucket's lock after another.
+ */
+void lm_ranges_for_each(struct lm_ranges *rs,
+			void (*fn)(struct lm_range *range, void *arg), void *arg)
+{
+	struct lm_range *range;
+	unsigned long flags;
+	unsigned int i;
+
+	for (i = 0; i < LM_RANGE_BUCKETS; i++) {
+		struct lm_bucket *bucket = &rs->bucket[i];
+
+		spin_lock_irqsave(&bucket->lock, flags);
+		list_for_each_entry(range, &bucket->ranges, node)
+			fn(range, arg);
+		spin_unlock_irqrestore(&bucket->lock, flags);
+	}
+}
+
+/**
  * lm_range_if_quiet - do something while no guest touches some sectors
  * @rs: the buckets.
  * @start: first sector.

@@ -280,6 +280,7 @@ static struct lm_migration *lm_migration_new(const struct lm_config *cfg,
 	memcpy(m->place, cfg->place, sizeof(m->place));
 	m->paused = cfg->paused;
 	m->copy_rate = cfg->copy_rate;
+	m->standby_timeout = cfg->standby_timeout;
 
 	standby = lm_first_standby(cfg);
 	if (cfg->meta_bdev) {

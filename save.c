@@ -53,25 +53,66 @@ static void lm_save_check(struct lm_target *t)
  * What somebody waits for
  */
 
+/* Let those go on for whom the superblock was written. */
+static void lm_save_recorded(struct lm_save *s)
+{
+	struct lm_meta_wait *wait, *next;
+	LIST_HEAD(ready);
+
+	spin_lock_irq(&s->lock);
+	list_splice_init(&s->recording, &ready);
+	spin_unlock_irq(&s->lock);
+
+	list_for_each_entry_safe(wait, next, &ready, node)
+		wait->ready(wait);
+}
+
 static void lm_save_commit_work(struct work_struct *work)
 {
 	struct lm_save *s = container_of(work, struct lm_save, commit_work);
 	struct lm_target *t = container_of(s, struct lm_target, save);
 	struct lm_migration *m = t->m;
-	struct lm_meta_wait *wait, *next;
-	LIST_HEAD(records);
+	bool record;
 
 	spin_lock_irq(&s->lock);
-	list_splice_init(&s->records, &records);
+	list_splice_tail_init(&s->records, &s->recording);
+	record = !list_empty(&s->recording);
 	spin_unlock_irq(&s->lock);
 
-	if (!list_empty(&records))
+	if (record) {
 		lm_meta_record(m->meta, lm_save_state, m);
-	list_for_each_entry_safe(wait, next, &records, node)
-		wait->ready(wait);
-
+		lm_save_recorded(s);
+	}
 	lm_meta_commit(m->meta);
 	lm_save_check(t);
+}
+
+/**
+ * lm_save_watch - metadata that does not answer has failed
+ * @t: the instance.
+ * @timeout: after so many jiffies.
+ *
+ * Context: process.
+ */
+void lm_save_watch(struct lm_target *t, unsigned long timeout)
+{
+	struct lm_save *s = &t->save;
+	struct lm_meta_wait *first;
+	bool overdue;
+
+	if (!t->m->meta)
+		return;
+	spin_lock_irq(&s->lock);
+	first = list_first_entry_or_null(&s->recording, struct lm_meta_wait,
+					 node);
+	overdue = first && time_after(jiffies, first->since + timeout);
+	spin_unlock_irq(&s->lock);
+
+	if (lm_meta_give_up(t->m->meta, overdue ? 0 : timeout) || overdue) {
+		lm_save_check(t);
+		lm_meta_release(t->m->meta);
+		lm_save_recorded(s);
+	}
 }
 
 /**
@@ -115,6 +156,7 @@ static void lm_save_record(struct lm_target *t, struct lm_meta_wait *wait)
 	struct lm_save *s = &t->save;
 	unsigned long flags;
 
+	wait->since = jiffies;
 	spin_lock_irqsave(&s->lock, flags);
 	list_add_tail(&wait->node, &s->records);
 	spin_unlock_irqrestore(&s->lock, flags);
@@ -262,11 +304,11 @@ static void lm_save_retire(void *arg)
 	}
 }
 
-static void lm_save_flushed(struct lm_flush *flush, blk_status_t status)
+static void lm_save_flushed(void *arg, unsigned int legs, blk_status_t status)
 {
-	struct lm_save *s = container_of(flush, struct lm_save, flush);
+	struct lm_save *s = arg;
 
-	s->flush_status = flush->legs == LM_BOTH_LEGS ? status : BLK_STS_IOERR;
+	s->flush_status = legs == LM_BOTH_LEGS ? status : BLK_STS_IOERR;
 	complete(&s->flushed);
 }
 
@@ -280,10 +322,7 @@ static bool lm_save_flush(struct lm_target *t)
 	u64 losses = lm_phase_losses(t->m);
 
 	reinit_completion(&s->flushed);
-	s->flush.t = t;
-	s->flush.clone = NULL;
-	s->flush.done = lm_save_flushed;
-	lm_flush_start(&s->flush);
+	lm_flush_start(t, NULL, lm_save_flushed, s, GFP_NOIO);
 	wait_for_completion(&s->flushed);
 	if (s->flush_status)
 		return false;
@@ -428,6 +467,7 @@ int lm_save_init(struct lm_target *t)
 
 	spin_lock_init(&s->lock);
 	INIT_LIST_HEAD(&s->records);
+	INIT_LIST_HEAD(&s->recording);
 	INIT_WORK(&s->commit_work, lm_save_commit_work);
 	INIT_DELAYED_WORK(&s->work, lm_save_work);
 	init_completion(&s->flushed);

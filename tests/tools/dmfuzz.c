@@ -18,14 +18,14 @@ static const char usage[] =
 	"without dest_zeroed, that gets the messages; best idle and synced. --source and --dest\n"
 	"are two other block devices (absolute paths) for the lines loaded into the inactive\n"
 	"slot of --scratch (dmfuzz-scratch), which is made and removed. --refused: table\n"
-	"options that must be refused by name (metadata,verify,standby_timeout); - for none.";
+	"options that must be refused by name (metadata,verify); - for none.";
 
 static struct {
 	const char *live, *source, *dest, *scratch, *refused;
 	uint64_t tables, messages, seed;
 } opt = {
 	.scratch = "dmfuzz-scratch", .tables = 1000, .messages = 1000,
-	.refused = "metadata,verify,standby_timeout",
+	.refused = "metadata,verify",
 };
 
 static uint64_t nr_accepted, nr_refused, nr_moved, nr_bad;

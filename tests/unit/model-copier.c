@@ -355,7 +355,7 @@ static void copier_flushed(void)
 
 	if (f->status) {
 		sim.copier.errors = true;
-	} else if (sim.copier.syncs && f->lm.legs == LM_BOTH_LEGS) {
+	} else if (sim.copier.syncs && f->legs == LM_BOTH_LEGS) {
 		synced = ATOMICALLY(lm_phase_sync_flushed(&sim.m, sim.copier.clears)) &&
 			 ATOMICALLY(lm_phase_sync_end(&sim.m, sim.copier.clears));
 		TRACE("the flush of all has ended, synced: %ld", synced);

@@ -197,26 +197,29 @@ bool lm_save_lacks(struct lm_target *t, struct lm_meta_wait *wait)
 	return true;
 }
 
-static void flush_done(struct lm_flush *lm, blk_status_t status)
+static void flush_done(void *arg, unsigned int legs, blk_status_t status)
 {
-	struct flush *f = container_of(lm, struct flush, lm);
+	struct flush *f = arg;
 
-	TRACE("a flush of legs %ld has ended: %ld", lm->legs, status);
+	TRACE("a flush of legs %ld has ended: %ld", legs, status);
 	f->failed = 0;
+	f->legs = legs;
 	f->status = status;
 	f->state = FLUSH_OVER;
 }
 
 void submit_bio_noacct(struct bio *bio)
 {
-	struct flush *f = container_of(bio->bi_private, struct flush, lm);
-	enum lm_leg leg = bio == &f->lm.bios.source ? LM_SOURCE : LM_DEST;
+	struct lm_flush *lm = bio->bi_private;
+	enum lm_leg leg = bio == &lm->sent.bios.source ? LM_SOURCE : LM_DEST;
+	struct flush *f = lm->arg;
 
-	if (window_is_flush(&f->lm))
+	if (window_took_flush(lm, bio))
 		return;
 	CHECK(bio->bi_bdev == &sim.bdev[leg]);
 	CHECK(bio->bi_opf & REQ_PREFLUSH);
 	leg_submit(leg, true);
+	f->bio[leg] = bio;
 	f->pending |= LM_LEG_MASK(leg);
 	f->breaks[leg] = sim.leg[leg].breaks;
 	f->losses[leg] = sim.leg[leg].losses;
@@ -232,14 +235,10 @@ void dm_submit_bio_remap(struct bio *clone, struct bio *bio)
 
 void flush_begin(struct flush *f)
 {
-	f->lm.t = &sim.t;
-	f->lm.clone = NULL;
-	f->lm.done = flush_done;
 	f->pending = 0;
 	f->state = FLUSH_FLIES;
-	lm_flush_start(&f->lm);
-	TRACE("a flush begins on legs %ld, collects %ld", f->lm.legs,
-	      f->lm.collects);
+	CHECK(lm_flush_start(&sim.t, NULL, flush_done, f, 0));
+	TRACE("a flush begins on legs %ld", f->pending);
 }
 
 /*
@@ -294,7 +293,7 @@ bool flush_step(struct flush *f)
 		if (!(f->pending & LM_LEG_MASK(leg)))
 			leg = lm_other_leg(leg);
 		CHECK(f->pending & LM_LEG_MASK(leg));
-		bio = lm_leg_bio(&f->lm.bios, leg);
+		bio = f->bio[leg];
 		bio->bi_status = flush_end_leg(f, leg) ? BLK_STS_OK : BLK_STS_IOERR;
 		bio->bi_end_io(bio);
 		return false;

@@ -61,9 +61,9 @@ struct leg {
 enum flush_state { FLUSH_IDLE, FLUSH_FLIES, FLUSH_OVER };
 
 struct flush {
-	struct lm_flush lm;
+	struct bio *bio[LM_NR_LEGS];
 	enum flush_state state;
-	unsigned int pending, failed;
+	unsigned int pending, failed, legs;
 	blk_status_t status;
 	unsigned int breaks[LM_NR_LEGS];
 	unsigned int losses[LM_NR_LEGS];

@@ -303,6 +303,8 @@ static void sim_begin(const struct profile *profile, u64 seed)
 	}
 	sim.number = 1;
 	sim.t.m = &sim.m;
+	sim.t.flushes.size = sizeof(struct lm_flush);
+	INIT_LIST_HEAD(&sim.t.flush_list);
 	sim.source_incomplete = stale;
 	CHECK_EQ(lm_phase_init(&sim.m, stale ? LM_DEST : LM_SOURCE,
 			       stale ? LM_FAILED : LM_ATTACHED, zeroed), 0);

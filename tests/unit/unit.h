@@ -24,7 +24,7 @@ extern const struct unit_test window_tests[];
 extern const struct unit_test model_tests[];
 
 /* test-window.c: is this flush one of its own? */
-bool window_is_flush(const struct lm_flush *flush);
+bool window_took_flush(struct lm_flush *flush, struct bio *bio);
 
 /* From the command line. */
 extern u64 unit_seed;

@@ -128,8 +128,12 @@ for rate in -1 4294967296 1k x 0x1; do
 	options "copy_rate '$rate' is not a number of KiB/s from 0 to 4294967295" "2 copy_rate $rate"
 done
 options "active 'both' is neither source nor dest" '2 active both'
-options "option 'metadata' is not supported" '2 metadata /dev/vde'
-options "option 'standby_timeout' is not supported" '2 standby_timeout 100'
+for time in -1 86400001 5s x; do
+	options "standby_timeout '$time' is not a number of milliseconds from 0 to 86400000" "2 standby_timeout $time"
+done
+options "cannot open the metadata device '/dev/nope'" '2 metadata /dev/nope'
+options "the metadata device '/dev/vdc' and the source lie on the same sectors" '2 metadata /dev/vdc'
+options "the metadata device '/dev/vdd' and the dest lie on the same sectors" '2 metadata /dev/vdd'
 options "option 'verify' is unknown" '1 verify'
 words "active is source, which is dropped" '- 0 /dev/vdd 0 2 active source'
 words "active is dest, which is dropped" '/dev/vdc 0 - 0 2 active dest'

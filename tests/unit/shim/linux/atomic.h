@@ -36,6 +36,25 @@ static inline int atomic_read(const atomic_t *v)
 	return READ_ONCE(v->counter);
 }
 
+static inline int atomic_fetch_or(int mask, atomic_t *v)
+{
+	shim_preempt();
+	return __atomic_fetch_or(&v->counter, mask, __ATOMIC_SEQ_CST);
+}
+
+static inline bool atomic_try_cmpxchg(atomic_t *v, int *old, int n)
+{
+	shim_preempt();
+	return __atomic_compare_exchange_n(&v->counter, old, n, false,
+					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+static inline int atomic_cmpxchg(atomic_t *v, int old, int n)
+{
+	atomic_try_cmpxchg(v, &old, n);
+	return old;
+}
+
 static inline void atomic64_add(s64 n, atomic64_t *v)
 {
 	shim_preempt();

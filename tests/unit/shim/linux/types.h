@@ -25,6 +25,8 @@ typedef u8 blk_status_t;
 typedef u32 blk_opf_t;
 
 #define __force
+#define fallthrough	__attribute__((fallthrough))
+#define BIT(nr)		(1UL << (nr))
 #define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)
 

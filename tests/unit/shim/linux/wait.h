@@ -11,6 +11,7 @@ void shim_wait(void);
 
 #define init_waitqueue_head(wq)		spin_lock_init(&(wq)->lock)
 #define wake_up_all(wq)			((void)(wq))
+#define wake_up_all_locked(wq)		((void)(wq))
 #define wait_event(wq, condition)		\
 	do {					\
 		(void)(wq);			\
