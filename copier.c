@@ -120,7 +120,7 @@ static struct lm_job *lm_job_alloc(struct lm_target *t, gfp_t gfp)
 	INIT_WORK(&job->work, lm_job_work);
 	job->range.granted = lm_job_granted;
 	job->range.lost = job->lost;
-	job->range.ours = true;
+	job->range.kind = LM_RANGE_COPY;
 	bio_init(&job->pages, NULL, job->vecs, nr, 0);
 	job->pages.bi_vcnt = nr;
 	job->pages.bi_iter.bi_size = nr * PAGE_SIZE;
@@ -454,6 +454,18 @@ static void lm_job_checked(struct lm_job *job)
 	lm_job_write(job);
 }
 
+/* It was tried often enough. */
+static void lm_job_unreadable(struct lm_job *job)
+{
+	struct lm_migration *m = job->t->m;
+
+	DMERR_LIMIT("%s: the %s cannot be read at sector %llu: it is not copied before it is written anew, or resume is sent",
+		    dm_device_name(m->md),
+		    job->from == LM_SOURCE ? "source" : "dest",
+		    (u64)job->range.start);
+	lm_phase_event(m);
+}
+
 static void lm_job_read_done(struct lm_job *job)
 {
 	struct lm_copier *c = &job->t->copier;
@@ -462,6 +474,8 @@ static void lm_job_read_done(struct lm_job *job)
 		lm_migration_error(job->t->m, job->from, 'r', job->range.start,
 				   blk_status_to_errno(job->status));
 		WRITE_ONCE(c->errors, true);
+		if (job->nr == 1 && lm_unread_failed(job->t->m, job->first))
+			lm_job_unreadable(job);
 		lm_job_finish(job, true);
 		return;
 	}
@@ -675,35 +689,48 @@ static void lm_copier_flush(struct lm_target *t, bool syncs)
 	lm_flush_start(t, NULL, lm_copier_flushed, t, GFP_NOIO);
 }
 
-/*
- * How long copy_rate makes the next job wait, jiffies.  The budget of a tenth
- * of a second may be used at once.
+/**
+ * lm_pace_delay - how long copy_rate makes the next one wait
+ * @pace: what was begun so far.
+ * @rate: KiB/s, 0 for no limit.
+ *
+ * The budget of a tenth of a second may be used at once.
+ *
+ * Context: process; one caller at a time.
+ * Return: jiffies.
  */
-static unsigned long lm_copier_delay(struct lm_copier *c, unsigned int rate)
+unsigned long lm_pace_delay(struct lm_pace *pace, unsigned int rate)
 {
 	s64 us;
 
-	if (rate != c->rate) {
-		c->rate = rate;
-		c->next = 0;
+	if (rate != pace->rate) {
+		pace->rate = rate;
+		pace->next = 0;
 	}
 	if (!rate)
 		return 0;
-	us = ktime_us_delta(ktime_sub_ms(c->next, 100), ktime_get());
+	us = ktime_us_delta(ktime_sub_ms(pace->next, 100), ktime_get());
 	return us > 0 ? usecs_to_jiffies(us) + 1 : 0;
 }
 
-static void lm_copier_charge(struct lm_copier *c, unsigned int rate,
-			     sector_t sectors)
+/**
+ * lm_pace_charge - something was begun
+ * @pace: where to count it.
+ * @rate: as for lm_pace_delay().
+ * @sectors: how much it reads.
+ *
+ * Context: process; one caller at a time.
+ */
+void lm_pace_charge(struct lm_pace *pace, unsigned int rate, sector_t sectors)
 {
 	ktime_t now = ktime_get();
 
 	if (!rate)
 		return;
-	if (ktime_before(c->next, now))
-		c->next = now;
-	c->next = ktime_add_ns(c->next, div_u64(sectors * (NSEC_PER_SEC / 2),
-						rate));
+	if (ktime_before(pace->next, now))
+		pace->next = now;
+	pace->next = ktime_add_ns(pace->next,
+				  div_u64(sectors * (NSEC_PER_SEC / 2), rate));
 }
 
 /* Begin again, because the last pass has ended or there is a new standby. */
@@ -713,7 +740,8 @@ static void lm_copier_restart(struct lm_copier *c)
 	c->sweep = 0;
 	c->careful = false;
 	c->errors = false;
-	c->next = 0;
+	c->started = false;
+	c->pace.next = 0;
 }
 
 /* Give back what only a pass under way needs. */
@@ -738,17 +766,24 @@ static unsigned int lm_copier_next(struct lm_target *t, u64 *first)
 	struct lm_bitmap *b = &t->m->bitmap;
 	unsigned int sectors = c->sweep < LM_HOLD_SWEEP ? LM_JOB_SECTORS :
 							  LM_HOLD_SECTORS;
-	u64 chunk_end, max;
+	u64 chunk_end, readable, max;
 
-	*first = lm_bitmap_next_clear(b, c->cursor, b->nr_regions);
-	if (*first == b->nr_regions)
-		return 0;
+	for (;;) {
+		*first = lm_bitmap_next_clear(b, c->cursor, b->nr_regions);
+		if (*first == b->nr_regions)
+			return 0;
 
-	/* Region by region where reads fail: the good ones come through. */
-	max = c->careful ? 1 : max(sectors >> b->region_shift, 1U);
-	chunk_end = (((*first << b->region_shift) | (LM_CHUNK_SECTORS - 1)) + 1)
-		    >> b->region_shift;
-	max = min(max, chunk_end - *first);
+		/* Region by region where reads fail: the good ones come through. */
+		max = c->careful ? 1 : max(sectors >> b->region_shift, 1U);
+		chunk_end = (((*first << b->region_shift) |
+			      (LM_CHUNK_SECTORS - 1)) + 1) >> b->region_shift;
+		max = min(max, chunk_end - *first);
+		readable = *first;
+		lm_unread_skip(t->m, &readable, &max);
+		if (readable == *first)
+			break;
+		c->cursor = readable;
+	}
 	max = max_t(u64, lm_bitmap_clear_run(b, *first, max), 1);
 	c->cursor = *first + max;
 	return max;
@@ -761,10 +796,11 @@ static unsigned int lm_copier_next(struct lm_target *t, u64 *first)
 static bool lm_copier_sweep_ended(struct lm_target *t)
 {
 	struct lm_copier *c = &t->copier;
-	bool errors = c->errors;
-	u64 clears;
+	bool errors = c->errors, started = c->started;
+	u64 clears, region;
 
 	c->cursor = 0;
+	c->started = false;
 	c->sweep++;
 	c->careful = errors;
 	c->errors = false;
@@ -777,7 +813,9 @@ static bool lm_copier_sweep_ended(struct lm_target *t)
 		lm_copier_flush(t, true);
 		return false;
 	}
-	return true;
+	/* What is left cannot be read: wait for the guest to write it anew. */
+	lm_unread_count(t->m, &region);
+	return started;
 }
 
 static void lm_copier_work(struct work_struct *work)
@@ -794,7 +832,7 @@ static void lm_copier_work(struct work_struct *work)
 	blk_start_plug(&plug);
 	while (!READ_ONCE(c->stopped) && !READ_ONCE(m->paused)) {
 		unsigned int rate = READ_ONCE(m->copy_rate);
-		unsigned long delay = lm_copier_delay(c, rate);
+		unsigned long delay = lm_pace_delay(&c->pace, rate);
 
 		if (!lm_phase_wants_copy(m, &attachments)) {
 			lm_copier_restart(c);
@@ -804,6 +842,7 @@ static void lm_copier_work(struct work_struct *work)
 		if (attachments != c->attachments) {
 			c->attachments = attachments;
 			lm_copier_restart(c);
+			lm_unread_retry(m);
 		}
 		if (delay) {
 			queue_delayed_work(t->done_wq, &c->work, delay);
@@ -817,7 +856,8 @@ static void lm_copier_work(struct work_struct *work)
 			break;
 		nr = lm_copier_next(t, &first);
 		if (nr) {
-			lm_copier_charge(c, rate, nr << m->bitmap.region_shift);
+			lm_pace_charge(&c->pace, rate, nr << m->bitmap.region_shift);
+			c->started = true;
 			lm_job_start(job, first, nr, c->sweep < LM_HOLD_SWEEP);
 		} else if (READ_ONCE(c->jobs_busy) || test_bit(0, &c->flushing) ||
 			   !lm_copier_sweep_ended(t)) {

@@ -350,6 +350,7 @@ static void lm_poke_work(struct work_struct *work)
 		lm_save_kick(t);
 	}
 	lm_copier_kick(t);
+	lm_verify_kick(t);
 }
 
 /* Under lm_phase.lock, from any context. */
@@ -373,6 +374,7 @@ static void lm_target_free(struct lm_target *t)
 	if (t->submit_wq)
 		destroy_workqueue(t->submit_wq);
 	lm_save_exit(t);
+	lm_verify_exit(t);
 	lm_copier_exit(t);
 	lm_mirror_exit(t);
 	if (t->m)
@@ -392,6 +394,7 @@ static int lm_target_init(struct lm_target *t)
 
 	INIT_WORK(&t->poke_work, lm_poke_work);
 	lm_watch_init(t);
+	lm_verify_init(t);
 	t->submit_wq = alloc_workqueue("dm_livemigrate_submit",
 				       WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	t->done_wq = alloc_workqueue("dm_livemigrate_done",
@@ -515,7 +518,9 @@ static void lm_dtr(struct dm_target *ti)
 	cancel_work_sync(&t->poke_work);
 	lm_watch_stop(t);
 	lm_copier_stop(t);
+	lm_verify_stop(t, false);
 	lm_copier_wait(t);
+	lm_verify_wait(t);
 	/* What comes back late kicks the copier, in vain. */
 	lm_watch_wait(t);
 	lm_copier_wait(t);
@@ -530,11 +535,13 @@ static void lm_dtr(struct dm_target *ti)
 static void lm_presuspend(struct dm_target *ti)
 {
 	lm_copier_stop(ti->private);
+	lm_verify_stop(ti->private, false);
 }
 
 static void lm_presuspend_undo(struct dm_target *ti)
 {
 	lm_copier_start(ti->private);
+	lm_verify_start(ti->private);
 }
 
 static void lm_postsuspend(struct dm_target *ti)
@@ -542,6 +549,7 @@ static void lm_postsuspend(struct dm_target *ti)
 	struct lm_target *t = ti->private;
 
 	lm_copier_wait(t);
+	lm_verify_wait(t);
 	flush_work(&t->poke_work);
 	lm_save_stop(t);
 	lm_watch_stop(t);
@@ -580,6 +588,7 @@ static void lm_resume(struct dm_target *ti)
 {
 	lm_watch_start(ti->private);
 	lm_copier_start(ti->private);
+	lm_verify_start(ti->private);
 }
 
 /* ------------------------------------------------------------------------
@@ -607,6 +616,13 @@ static void lm_first_error(struct lm_stats *stats, char *token, size_t len)
 	spin_unlock_irqrestore(&stats->lock, flags);
 }
 
+static const char * const lm_verify_words[] = {
+	[LM_VERIFY_NEVER] = "-",
+	[LM_VERIFY_RUNNING] = "running",
+	[LM_VERIFY_DONE] = "done",
+	[LM_VERIFY_STOPPED] = "stopped",
+};
+
 static const char *lm_metadata_word(struct lm_migration *m)
 {
 	struct lm_meta *meta = m->meta;
@@ -621,6 +637,7 @@ static size_t lm_status_info(struct lm_migration *m, char *result, size_t maxlen
 	struct lm_bitmap *b = &m->bitmap;
 	struct lm_stats *stats = &m->stats;
 	struct lm_snapshot snap;
+	u64 unreadable, region;
 	char error[48];
 	size_t sz = 0;
 
@@ -632,7 +649,7 @@ static size_t lm_status_info(struct lm_migration *m, char *result, size_t maxlen
 	       lm_bitmap_done(b), b->nr_regions,
 	       lm_leg_letter(&snap, LM_SOURCE), lm_leg_letter(&snap, LM_DEST),
 	       READ_ONCE(m->paused) ? "paused" : "running");
-	DMEMIT(" 30 copied %lld written_skipped %lld zero_skipped %lld restored %lld cleared %lld",
+	DMEMIT(" 42 copied %lld written_skipped %lld zero_skipped %lld restored %lld cleared %lld",
 	       atomic64_read(&b->set[LM_COPIED]),
 	       atomic64_read(&b->set[LM_WRITTEN]),
 	       atomic64_read(&b->set[LM_ZERO]),
@@ -647,6 +664,20 @@ static size_t lm_status_info(struct lm_migration *m, char *result, size_t maxlen
 	       atomic64_read(&stats->write_errors), error,
 	       atomic64_read(&stats->mismatches));
 	DMEMIT(" metadata %s", lm_metadata_word(m));
+	unreadable = lm_unread_count(m, &region);
+	DMEMIT(" unreadable %llu first_unreadable ", unreadable);
+	if (unreadable)
+		DMEMIT("%llu", region << b->region_shift);
+	else
+		DMEMIT("-");
+	DMEMIT(" verify %s verified %lld verify_skipped %lld first_mismatch ",
+	       lm_verify_words[READ_ONCE(m->verify.state)],
+	       atomic64_read(&m->verify.compared),
+	       atomic64_read(&m->verify.skipped));
+	if (READ_ONCE(stats->has_mismatch))
+		DMEMIT("%llu", (u64)stats->mismatch_sector);
+	else
+		DMEMIT("-");
 	return sz;
 }
 
@@ -745,7 +776,13 @@ static int lm_explain(struct lm_target *t, const char *message,
 	const char *device = lm_device_name(t->ti);
 	u64 done = lm_bitmap_done(b);
 	struct lm_snapshot snap;
+	u64 unreadable, region;
 
+	if (why == LM_NOT_SYNCED) {
+		unreadable = lm_unread_count(t->m, &region);
+		if (unreadable)
+			why = LM_UNREADABLE;
+	}
 	switch (why) {
 	case LM_ALLOWED:
 		return 0;
@@ -790,6 +827,10 @@ static int lm_explain(struct lm_target *t, const char *message,
 	case LM_NOT_DROPPED:
 		DMERR("%s: %s is under way, but I/O is still in flight on the leg to drop: leave that alone until status shows it as D",
 		      device, message);
+		return -EBUSY;
+	case LM_UNREADABLE:
+		DMERR("%s: %s refused: %llu regions cannot be read, the first at sector %llu: have them written anew, or mend the disk and send resume",
+		      device, message, unreadable, region << b->region_shift);
 		return -EBUSY;
 	}
 	return -EINVAL;
@@ -841,6 +882,7 @@ static int lm_msg_pause(struct lm_target *t, const char *message, char *arg)
 
 static int lm_msg_resume(struct lm_target *t, const char *message, char *arg)
 {
+	lm_unread_retry(t->m);
 	return lm_set_paused(t, message, false);
 }
 
@@ -914,19 +956,43 @@ static int lm_msg_reattach(struct lm_target *t, const char *message, char *arg)
 	return lm_explain(t, message, lm_phase_reattach(t->m));
 }
 
+static int lm_msg_verify(struct lm_target *t, const char *message, char *arg)
+{
+	enum lm_refusal why;
+
+	if (arg && strcasecmp(arg, "stop")) {
+		DMERR("%s: %s refused: '%.40s' is not 'stop'",
+		      lm_device_name(t->ti), message, arg);
+		return -EINVAL;
+	}
+	why = lm_phase_may_verify(t->m);
+	if (arg) {
+		lm_verify_stop(t, true);
+		return 0;
+	}
+	if (!why && !lm_verify_begin(t)) {
+		DMERR("%s: %s refused: the last one is still ending: try again",
+		      lm_device_name(t->ti), message);
+		return -EBUSY;
+	}
+	return lm_explain(t, message, why);
+}
+
 static const struct {
 	const char *name;
-	bool has_arg;
+	unsigned int min_args;
+	unsigned int max_args;
 	int (*handle)(struct lm_target *t, const char *message, char *arg);
 } lm_messages[] = {
-	{ "pause", false, lm_msg_pause },
-	{ "resume", false, lm_msg_resume },
-	{ "copy_rate", true, lm_msg_copy_rate },
-	{ "cutover", false, lm_msg_cutover },
-	{ "failback", false, lm_msg_failback },
-	{ "commit", false, lm_msg_commit },
-	{ "abort", false, lm_msg_abort },
-	{ "reattach", false, lm_msg_reattach },
+	{ "pause", 0, 0, lm_msg_pause },
+	{ "resume", 0, 0, lm_msg_resume },
+	{ "copy_rate", 1, 1, lm_msg_copy_rate },
+	{ "cutover", 0, 0, lm_msg_cutover },
+	{ "failback", 0, 0, lm_msg_failback },
+	{ "commit", 0, 0, lm_msg_commit },
+	{ "abort", 0, 0, lm_msg_abort },
+	{ "reattach", 0, 0, lm_msg_reattach },
+	{ "verify", 0, 1, lm_msg_verify },
 };
 
 static int lm_message(struct dm_target *ti, unsigned int argc, char **argv,
@@ -940,20 +1006,24 @@ static int lm_message(struct dm_target *ti, unsigned int argc, char **argv,
 		if (!strcasecmp(argv[0], lm_messages[i].name))
 			break;
 	if (i == ARRAY_SIZE(lm_messages)) {
-		DMERR("%s: message '%.40s' is unknown: it is one of pause, resume, copy_rate, cutover, failback, commit, abort, reattach",
+		DMERR("%s: message '%.40s' is unknown: it is one of pause, resume, copy_rate, cutover, failback, commit, abort, reattach, verify",
 		      lm_device_name(ti), argv[0]);
 		return -EINVAL;
 	}
-	if (argc != 1 + lm_messages[i].has_arg) {
+	if (argc - 1 < lm_messages[i].min_args ||
+	    argc - 1 > lm_messages[i].max_args) {
 		DMERR("%s: message %s takes %s, not %u words", lm_device_name(ti),
 		      lm_messages[i].name,
-		      lm_messages[i].has_arg ? "one number" : "nothing more",
+		      lm_messages[i].min_args ? "one number" :
+		      lm_messages[i].max_args ? "'stop' or nothing" :
+						"nothing more",
 		      argc - 1);
 		return -EINVAL;
 	}
 
 	mutex_lock(&t->m->messages);
-	r = lm_messages[i].handle(t, lm_messages[i].name, argv[1]);
+	r = lm_messages[i].handle(t, lm_messages[i].name,
+				  argc > 1 ? argv[1] : NULL);
 	mutex_unlock(&t->m->messages);
 	return r;
 }

@@ -48,6 +48,7 @@
 #include <linux/types.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 
 #define DM_MSG_PREFIX "livemigrate"
 
@@ -156,18 +157,20 @@ u64 lm_unsaved_next(const struct lm_bitmap *b, u64 chunk);
  *	lm_range_lock() has returned.
  * @lost: where the holder gives way while it reads: a bit for each region from
  *	@start on that somebody else has touched.  NULL for all others.
- * @ours: a copy's, not a guest's.
+ * @kind: whose it is.
  * @sent: what the holder has sent, for lm_ranges_for_each(); else NULL.
  * @queued: when it began to wait.
  *
  * The rest belongs to range.c.
  */
+enum lm_range_kind { LM_RANGE_GUEST, LM_RANGE_COPY, LM_RANGE_CHECK };
+
 struct lm_range {
 	sector_t start;
 	sector_t end;
 	void (*granted)(struct lm_range *range);
 	unsigned long *lost;
-	bool ours;
+	enum lm_range_kind kind;
 	void *sent;
 	ktime_t queued;
 
@@ -360,6 +363,7 @@ enum lm_refusal {
 	LM_IS_DROPPING,		/* abort or commit is under way */
 	LM_IN_FLIGHT,		/* I/O is still in flight on the standby: wait */
 	LM_NOT_DROPPED,		/* the same, for a leg on its way out */
+	LM_UNREADABLE,		/* the active leg cannot be read: overwrite */
 };
 
 /* A copy of the state at one instant; @dest_zeroed: as a line may claim it. */
@@ -421,6 +425,7 @@ enum lm_refusal lm_phase_abort(struct lm_migration *m);
 enum lm_refusal lm_phase_may_commit(struct lm_migration *m);
 enum lm_refusal lm_phase_commit(struct lm_migration *m);
 enum lm_refusal lm_phase_reattach(struct lm_migration *m);
+enum lm_refusal lm_phase_may_verify(struct lm_migration *m);
 
 /* ------------------------------------------------------------------------
  * registry.c: the state that outlives a table.
@@ -440,13 +445,33 @@ struct lm_stats {
 	atomic64_t held_max_us;
 	atomic64_t read_errors;		/* of either leg */
 	atomic64_t write_errors;
-	atomic64_t mismatches;
-	spinlock_t lock;		/* the first error, set once */
+	atomic64_t mismatches;		/* regions that verify found to differ */
+	spinlock_t lock;		/* the first error and mismatch, set once */
+	bool has_mismatch;
+	sector_t mismatch_sector;
 	bool has_error;
 	char error_op;			/* r, w or f (flush) */
 	enum lm_leg error_leg;
 	sector_t error_sector;
 	int error;
+};
+
+enum lm_verify_state {
+	LM_VERIFY_NEVER, LM_VERIFY_RUNNING, LM_VERIFY_DONE, LM_VERIFY_STOPPED,
+};
+
+/**
+ * struct lm_verify - how far the legs were compared.
+ * @state: whether they are being; RUNNING ends by cmpxchg.
+ * @cursor: the region that it has reached.
+ * @compared: regions that were.
+ * @skipped: those that the guest has written to all the time.
+ */
+struct lm_verify {
+	enum lm_verify_state state;
+	u64 cursor;
+	atomic64_t compared;
+	atomic64_t skipped;
 };
 
 /* Loaded; live; replaced by another target's table, so of no use any more. */
@@ -468,6 +493,7 @@ enum lm_life { LM_LOADED, LM_LIVE, LM_RETIRED };
  * @flush_epoch: which of @flush_count a flush that begins now counts in.
  * @flush_count: flushes in flight, for lm_flush_barrier().
  * @flush_wait: woken when one of those is zero.
+ * @unread: regions that the active leg could not read, and how often.
  * @meta: its metadata, or NULL.
  * @meta_place: where that lies.
  * @meta_failure_told: bit 0: so it was.
@@ -502,6 +528,8 @@ struct lm_migration {
 	atomic_t flush_count[2];
 	wait_queue_head_t flush_wait;
 
+	struct lm_verify verify;
+	struct xarray unread;
 	struct lm_meta *meta;
 	struct lm_place meta_place;
 	sector_t meta_len;
@@ -514,6 +542,7 @@ struct lm_migration {
 void lm_migration_poke(struct lm_migration *m);
 void lm_migration_error(struct lm_migration *m, enum lm_leg leg, char op,
 			sector_t sector, int error);
+void lm_migration_mismatch(struct lm_migration *m, sector_t sector);
 
 /* What a table line asks for. */
 struct lm_config {
@@ -677,6 +706,16 @@ struct lm_io {
 struct lm_job;
 
 /**
+ * struct lm_pace - keeps to copy_rate.
+ * @next: when all that was begun would have ended at @rate.
+ * @rate: the copy_rate that @next was reckoned with.
+ */
+struct lm_pace {
+	ktime_t next;
+	unsigned int rate;
+};
+
+/**
  * struct lm_copier - the one pass from the active leg to the standby.
  * @work: hands out jobs; the only user of @cursor, @sweep and @attachments.
  * @cursor: the region that the sweep has reached.
@@ -686,8 +725,8 @@ struct lm_job;
  * @errors: this sweep had a read, or a flush, that failed.
  * @careful: the last one had: copy region by region.
  * @busy: jobs and flushes that still use the instance.
- * @next: when the next job may start, by @rate.
- * @rate: the copy_rate that @next was reckoned with.
+ * @started: this sweep has had a job.
+ * @pace: when the next job may start.
  * @flushing: bit 0: a flush is under way; with @flush_syncs, to be synced.
  * @flush_clears: for lm_phase_sync_end().
  * @jobs_busy: a bit for each job that is under way.
@@ -703,8 +742,8 @@ struct lm_copier {
 	bool flush_syncs;
 	atomic_t busy;
 	wait_queue_head_t idle;
-	ktime_t next;
-	unsigned int rate;
+	bool started;
+	struct lm_pace pace;
 	u64 flush_clears;
 	unsigned long last_flush;
 	unsigned long flushing;
@@ -712,6 +751,28 @@ struct lm_copier {
 	struct lm_meta_wait wait;
 	unsigned long jobs_busy;
 	struct lm_job *job[LM_NR_JOBS];
+};
+
+#define LM_NR_CHECKS	4
+/* The most that one check compares, unless a region is larger. */
+#define LM_CHECK_SECTORS 256U
+
+struct lm_check;
+
+/**
+ * struct lm_verifier - the comparison of the legs.
+ * @work: hands out checks; the only user of lm_verify.cursor.
+ * @stopped: suspended.
+ * @busy: checks that still use the instance.
+ * @pace: when the next may start.
+ */
+struct lm_verifier {
+	struct delayed_work work;
+	bool stopped;
+	atomic_t busy;
+	wait_queue_head_t idle;
+	struct lm_pace pace;
+	struct lm_check *check[LM_NR_CHECKS];
 };
 
 /**
@@ -777,6 +838,7 @@ struct lm_target {
 	struct bio_list rescues;
 
 	struct lm_copier copier;
+	struct lm_verifier verifier;
 	struct lm_save save;
 };
 
@@ -822,6 +884,24 @@ bool lm_job_is_overdue(const struct lm_range *range, enum lm_leg leg,
 		       unsigned long timeout);
 bool lm_job_give_up(struct lm_range *range);
 void lm_job_let_go(struct lm_range *range);
+
+unsigned long lm_pace_delay(struct lm_pace *pace, unsigned int rate);
+void lm_pace_charge(struct lm_pace *pace, unsigned int rate, sector_t sectors);
+
+/* unread.c: what the active leg cannot read. */
+bool lm_unread_failed(struct lm_migration *m, u64 region);
+void lm_unread_skip(struct lm_migration *m, u64 *first, u64 *max);
+u64 lm_unread_count(struct lm_migration *m, u64 *first);
+void lm_unread_retry(struct lm_migration *m);
+
+/* verify.c: are the legs equal? */
+void lm_verify_init(struct lm_target *t);
+void lm_verify_exit(struct lm_target *t);
+bool lm_verify_begin(struct lm_target *t);
+void lm_verify_kick(struct lm_target *t);
+void lm_verify_start(struct lm_target *t);
+void lm_verify_stop(struct lm_target *t, bool for_good);
+void lm_verify_wait(struct lm_target *t);
 
 /* watch.c: a standby that does not answer. */
 void lm_watch_init(struct lm_target *t);

@@ -862,7 +862,7 @@ int lm_mirror_map(struct lm_target *t, struct bio *bio)
 	io->hung = 0;
 	io->range.sent = NULL;
 	io->range.lost = NULL;
-	io->range.ours = false;
+	io->range.kind = LM_RANGE_GUEST;
 	if (unlikely(!bio->bi_iter.bi_size && !op_is_flush(bio->bi_opf))) {
 		bio_endio(bio);
 		return DM_MAPIO_SUBMITTED;

@@ -1147,3 +1147,26 @@ enum lm_refusal lm_phase_reattach(struct lm_migration *m)
 	spin_unlock_irq(&p->lock);
 	return why;
 }
+
+/**
+ * lm_phase_may_verify - can the legs be compared?
+ * @m: the migration.
+ *
+ * Context: any; takes lm_phase.lock.
+ * Return: LM_ALLOWED or why not.
+ */
+enum lm_refusal lm_phase_may_verify(struct lm_migration *m)
+{
+	struct lm_phase *p = &m->phase;
+	enum lm_refusal why;
+	unsigned long flags;
+
+	spin_lock_irqsave(&p->lock, flags);
+	why = __lm_ended(p);
+	if (!why && p->standby == LM_FAILED)
+		why = LM_STANDBY_FAILED;
+	else if (!why && !p->synced)
+		why = LM_NOT_SYNCED;
+	spin_unlock_irqrestore(&p->lock, flags);
+	return why;
+}

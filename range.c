@@ -285,8 +285,8 @@ void lm_ranges_for_each(struct lm_ranges *rs,
  * @fn: called under the bucket's lock: atomic bit operations, no more.
  * @arg: for @fn.
  *
- * Who holds a range there after this has seen what @fn did.  Ranges of our own
- * (lm_range.ours) do not count.
+ * Who holds a range there after this has seen what @fn did.  Copies and checks
+ * do not count.
  *
  * Context: any; takes the bucket's lock.
  * Return: false if a guest holds or waits for a range there; then @fn was not
@@ -303,7 +303,7 @@ bool lm_range_if_quiet(struct lm_ranges *rs, sector_t start, sector_t end,
 
 	spin_lock_irqsave(&bucket->lock, flags);
 	list_for_each_entry(other, &bucket->ranges, node)
-		if (!other->ours && lm_overlap(other, &all))
+		if (other->kind == LM_RANGE_GUEST && lm_overlap(other, &all))
 			quiet = false;
 	if (quiet)
 		fn(arg);

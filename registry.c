@@ -66,6 +66,27 @@ void lm_migration_error(struct lm_migration *m, enum lm_leg leg, char op,
 	spin_unlock_irqrestore(&stats->lock, flags);
 }
 
+/**
+ * lm_migration_mismatch - count a region in which the legs differ
+ * @m: the migration.
+ * @sector: where, from the target's start.
+ *
+ * Context: any; takes lm_stats.lock.
+ */
+void lm_migration_mismatch(struct lm_migration *m, sector_t sector)
+{
+	struct lm_stats *stats = &m->stats;
+	unsigned long flags;
+
+	atomic64_inc(&stats->mismatches);
+	spin_lock_irqsave(&stats->lock, flags);
+	if (!stats->has_mismatch || sector < stats->mismatch_sector) {
+		stats->has_mismatch = true;
+		stats->mismatch_sector = sector;
+	}
+	spin_unlock_irqrestore(&stats->lock, flags);
+}
+
 static bool lm_same_place(const struct lm_place *a, const struct lm_place *b)
 {
 	return a->disk == b->disk && a->start == b->start;
@@ -199,6 +220,7 @@ static int lm_match(struct lm_migration *m, const struct lm_snapshot *snap,
 static void lm_migration_free(struct lm_migration *m)
 {
 	lm_meta_close(m->meta);
+	xa_destroy(&m->unread);
 	lm_ranges_exit(&m->ranges);
 	lm_bitmap_exit(&m->bitmap);
 	kfree(m);
@@ -273,6 +295,7 @@ static struct lm_migration *lm_migration_new(const struct lm_config *cfg,
 	mutex_init(&m->messages);
 	spin_lock_init(&m->stats.lock);
 	init_waitqueue_head(&m->flush_wait);
+	xa_init(&m->unread);
 	m->md = cfg->md;
 	m->table = cfg->table;
 	m->begin = cfg->begin;

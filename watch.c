@@ -38,7 +38,7 @@ static void lm_watch_range(struct lm_range *range, void *arg)
 	/* Pairs with lm_write_both() and lm_walk_submit(). */
 	struct lm_req *req = smp_load_acquire(&range->sent);
 
-	if (range->ours)
+	if (range->kind == LM_RANGE_COPY)
 		w->overdue |= lm_job_is_overdue(range, w->leg, w->timeout);
 	else if (req)
 		w->overdue |= lm_sent_is_overdue(&req->sent, w->leg, w->timeout);
@@ -50,7 +50,7 @@ static void lm_watch_give_up_range(struct lm_range *range, void *arg)
 	/* As above. */
 	struct lm_req *req = smp_load_acquire(&range->sent);
 
-	if (range->ours) {
+	if (range->kind == LM_RANGE_COPY) {
 		if (lm_job_is_overdue(range, w->leg, w->timeout) &&
 		    lm_job_give_up(range))
 			list_add_tail(&range->grant, &w->jobs);

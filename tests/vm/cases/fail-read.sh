@@ -43,14 +43,34 @@ source:r:*:-5) ;;
 esac
 expect_fail lm_msg m cutover
 grep -q busy /run/said || die "cutover is not refused as busy"
-expect_kmsg 'cutover refused: 1 of 8192 regions'
+expect_kmsg 'cutover refused: 1 regions cannot be read, the first at sector 10248'
+lm_is m unreadable 1 || die "status does not count the region: $(dmsetup status m)"
+lm_is m first_unreadable $bad || die "status does not name its sector: $(dmsetup status m)"
 read_mib 5 >/dev/null && die "the guest did not see the source's error"
 [ "$(read_mib 6)" = "$(of_disk /dev/vda 6)" ] || die "MiB 6 reads wrong"
+
+# After some tries it is left alone, with an event.
+event=$(dmsetup info -c --noheadings -o events m)
+left_alone()
+{
+	kmsg_since | grep -q 'source cannot be read at sector 10248'
+}
+wait_until 20 left_alone || die "it is tried for ever"
+[ "$(dmsetup info -c --noheadings -o events m)" -gt "$event" ] || die "there was no event"
+errors=$(lm_field m read_errors)
+sleep 3
+lm_is m read_errors "$errors" || die "it is still being tried"
+
+# resume asks for another round.
+lm_msg m resume
+wait_until 10 lm_is_above_ m read_errors "$errors" || die "resume does not try again"
 
 # The disk remaps a bad sector when it is written to: heal, and overwrite.
 leg_heal src
 dd if=/dev/urandom of=/dev/mapper/m bs=4k count=1 seek=$((bad / 8)) oflag=direct conv=notrunc 2>/dev/null
 lm_wait_phase m synced 20
+lm_is m unreadable 0 || die "the region is still listed: $(dmsetup status m)"
+lm_is m first_unreadable - || die "its sector is still listed"
 legs_equal /dev/vda /dev/vdb
 
 # Synced: the dest answers for the source.
