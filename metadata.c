@@ -35,6 +35,7 @@
 #include <linux/crc32c.h>
 #include <linux/dm-bufio.h>
 #include <linux/random.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 

@@ -211,6 +211,8 @@ static void lm_check_differs(struct lm_check *c, unsigned int region)
 		    dm_device_name(m->md),
 		    (u64)(lm_check_sector(c, region + 1) - start), (u64)start);
 	lm_phase_clear(m, start, lm_check_sector(c, region + 1));
+	/* At once: no write of a guest tells the metadata. */
+	lm_save_kick(c->t);
 }
 
 /* Both have answered. */

@@ -22,6 +22,7 @@ extern const struct unit_test range_tests[];
 extern const struct unit_test phase_tests[];
 extern const struct unit_test window_tests[];
 extern const struct unit_test model_tests[];
+extern const struct unit_test metadata_tests[];
 
 /* test-window.c: is this flush one of its own? */
 bool window_took_flush(struct lm_flush *flush, struct bio *bio);

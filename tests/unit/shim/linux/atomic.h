@@ -78,6 +78,12 @@ static inline long atomic_long_fetch_andnot(long mask, atomic_long_t *v)
 	return __atomic_fetch_and(&v->counter, ~mask, __ATOMIC_SEQ_CST);
 }
 
+static inline void atomic_long_andnot(long mask, atomic_long_t *v)
+{
+	shim_preempt();
+	__atomic_fetch_and(&v->counter, ~mask, __ATOMIC_RELAXED);
+}
+
 static inline void atomic_long_or(long mask, atomic_long_t *v)
 {
 	shim_preempt();

@@ -47,6 +47,13 @@ static inline bool test_and_clear_bit(unsigned long bit, unsigned long *bits)
 				  __ATOMIC_SEQ_CST) & shim_mask(bit);
 }
 
+static inline void clear_bit(unsigned long bit, unsigned long *bits)
+{
+	shim_preempt();
+	__atomic_fetch_and(shim_word(bits, bit), ~shim_mask(bit),
+			   __ATOMIC_RELAXED);
+}
+
 static inline void clear_bit_unlock(unsigned long bit, unsigned long *bits)
 {
 	shim_preempt();

@@ -5,7 +5,6 @@
 
 #include <linux/bio.h>
 #include <linux/bitops.h>
-#include <linux/device-mapper.h>
 
 #define REQ_OP_MASK		0xffU
 #define REQ_OP_WRITE		1U
@@ -28,7 +27,18 @@
 #define blk_status_to_errno(status)	((status) ? -EIO : 0)
 #define hweight32(w)			__builtin_popcount(w)
 
-struct block_device { bool zeroes, discards; };
+struct block_device {
+	bool zeroes, discards;
+	/* As a metadata device; @power: sectors that still reach the medium. */
+	u8 *image;
+	sector_t sectors;
+	unsigned int block;
+	u64 power;
+	bool broken;
+};
+
+#define bdev_nr_sectors(bdev)		((bdev)->sectors)
+#define bdev_logical_block_size(bdev)	((bdev)->block)
 
 #define bdev_write_zeroes_sectors(bdev)	((bdev)->zeroes)
 #define bdev_max_discard_sectors(bdev)	((bdev)->discards)

@@ -2,6 +2,8 @@
 #ifndef SHIM_DEVICE_MAPPER_H
 #define SHIM_DEVICE_MAPPER_H
 
+#include <linux/blkdev.h>
+
 struct block_device;
 struct dm_dev { struct block_device *bdev; };
 struct dm_table;

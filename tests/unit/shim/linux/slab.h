@@ -6,5 +6,8 @@
 
 #define kvcalloc(n, size, gfp)	calloc(n, size)
 #define kvfree(p)		free(p)
+#define kzalloc(size, gfp)	((void)(gfp), calloc(1, size))
+#define kcalloc(n, size, gfp)	((void)(gfp), calloc(n, size))
+#define kfree(p)		free(p)
 
 #endif

@@ -11,11 +11,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
 
 typedef uint8_t u8;
+typedef u8 __u8;
+typedef uint32_t __le32;
+typedef unsigned long long __le64;
 typedef uint32_t u32;
 typedef unsigned long long u64;
 typedef long long s64;
@@ -27,6 +31,9 @@ typedef u32 blk_opf_t;
 #define __force
 #define fallthrough	__attribute__((fallthrough))
 #define BIT(nr)		(1UL << (nr))
+#define __packed	__attribute__((packed))
+#define static_assert	_Static_assert
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof(*(a)))
 #define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)
 
@@ -35,6 +42,8 @@ typedef u32 blk_opf_t;
 #define xchg(p, v)		shim_xchg((p), (v))
 #define smp_mb()		shim_mb()
 #define smp_rmb()		shim_mb()
+#define smp_mb__after_atomic()	shim_mb()
+#define smp_store_release(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELEASE)
 
 #define container_of(ptr, type, member) \
 	((type *)((char *)(ptr) - offsetof(type, member)))
@@ -60,10 +69,38 @@ typedef u32 blk_opf_t;
 #define DECLARE_BITMAP(name, bits) unsigned long name[BITS_TO_LONGS(bits)]
 #define ilog2(n)		(63 - __builtin_clzll(n))
 
+#define BITS_PER_BYTE		8
+#define DIV_ROUND_UP_ULL(n, d)	(((u64)(n) + (d) - 1) / (d))
+#define div64_u64(a, b)		((u64)(a) / (b))
+#define is_power_of_2(n)	((n) && !((n) & ((n) - 1)))
 #define PAGE_SHIFT		12
 #define PAGE_SIZE		(1UL << PAGE_SHIFT)
 #define SECTOR_SHIFT		9
+#define SECTOR_SIZE		(1U << SECTOR_SHIFT)
 #define PAGE_SECTORS		(1U << (PAGE_SHIFT - SECTOR_SHIFT))
+
+/* The host's bytes go the same way, or the tests do not build. */
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "these tests want a little-endian machine"
+#endif
+#define cpu_to_le32(v)		((__le32)(v))
+#define cpu_to_le64(v)		((__le64)(v))
+#define le32_to_cpu(v)		((u32)(v))
+#define le64_to_cpu(v)		((u64)(v))
+
+#define ERR_PTR(error)		((void *)(long)(error))
+#define PTR_ERR(p)		((long)(p))
+#define IS_ERR(p)		((unsigned long)(p) >= (unsigned long)-4095)
+
+static inline const void *memchr_inv(const void *p, int c, size_t len)
+{
+	const u8 *bytes = p;
+
+	for (; len; len--, bytes++)
+		if (*bytes != c)
+			return bytes;
+	return NULL;
+}
 
 #define GFP_KERNEL		0U
 #define __GFP_ZERO		0U

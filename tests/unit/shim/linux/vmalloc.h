@@ -7,6 +7,7 @@
 #define array_size(n, size)	((size_t)(n) * (size))
 /* Asked for with __GFP_ZERO only. */
 #define __vmalloc(bytes, gfp)	((void)(gfp), calloc(1, bytes))
+#define vzalloc(bytes)		calloc(1, bytes)
 #define vfree(p)		free(p)
 
 #endif
