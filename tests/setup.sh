@@ -14,7 +14,7 @@ set -eu
 PACKAGES=(
 	gcc make libc6-dev libelf1 kmod xz-utils perl
 	libdevmapper-dev dmsetup
-	sparse shellcheck
+	sparse shellcheck clang
 	qemu-system-x86 busybox-static cpio
 	util-linux e2fsprogs xfsprogs fio
 )
