@@ -51,7 +51,10 @@ export CASES KERNEL
 check:
 	@tests/check
 
-check-build check-unit check-vm: check-%:
+check-long:
+	@POWER_ROUNDS=$(or $(POWER_ROUNDS),100) tests/check
+
+check-build check-unit check-vm check-power: check-%:
 	@tests/check $*
 
 demo:
@@ -70,7 +73,9 @@ help:
 	@echo 'make check-unit   the tests that need no kernel'
 	@echo 'make check-vm     the tests in a virtual machine; CASES="a b" selects some,'
 	@echo '                  KERNEL=6.12 the kernel'
+	@echo 'make check-power  the power goes while it migrates; POWER_ROUNDS=N so often'
+	@echo 'make check-long   make check, and the power goes 100 times'
 	@echo 'make demo         a migration, live, in a virtual machine'
 	@echo 'make clean        remove what was built'
 
-.PHONY: all modules tools setup check check-build check-unit check-vm demo clean help
+.PHONY: all modules tools setup check check-build check-unit check-vm check-power check-long demo clean help

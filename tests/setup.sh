@@ -15,7 +15,7 @@ PACKAGES=(
 	gcc make libc6-dev libelf1 kmod xz-utils perl
 	libdevmapper-dev dmsetup
 	sparse shellcheck clang
-	qemu-system-x86 busybox-static cpio
+	qemu-system-x86 nbdkit busybox-static cpio
 	util-linux e2fsprogs xfsprogs fio
 )
 

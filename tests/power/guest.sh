@@ -34,14 +34,31 @@ soon()
 	die "m is not $*: $(dmsetup status m)"
 }
 
-# break_leg NAME
+# break_leg NAME: where breaks is "power" the host does it, when it sees the mark
+# before: the disk loses what it had not flushed, and then has errors.
 break_leg()
 {
-	if [ $((seed % 2)) -eq 0 ]; then
-		leg_break "$1"
-	else
-		leg_fail_writes "$1"
-	fi
+	case "$breaks" in
+	error) leg_break "$1" ;;
+	writes) leg_fail_writes "$1" ;;
+	esac
+}
+
+disk_answers_()
+{
+	dd if="$1" of=/dev/null bs=4k count=1 iflag=direct 2>/dev/null
+}
+
+# mend_leg NAME
+mend_leg()
+{
+	case "$breaks" in
+	power)
+		wait_until 40 disk_answers_ "$(leg_disk "$1")" ||
+			die "the host does not bring back the disk under $1"
+		;;
+	*) leg_heal "$1" ;;
+	esac
 }
 
 take_step()
@@ -78,7 +95,7 @@ take_step()
 		broken=s
 		;;
 	reattach)
-		leg_heal $broken
+		mend_leg $broken
 		lm_reattach m
 		if [ $broken = s ]; then
 			mark reattached dest
@@ -106,7 +123,7 @@ take_step()
 	esac
 }
 
-seed=$(setting seed) rate=$(setting rate) metadata=
+seed=$(setting seed) rate=$(setting rate) breaks=$(setting breaks) metadata=
 [ -z "$(setting metadata)" ] || metadata="metadata /dev/vdc"
 for device in /sys/bus/pci/devices/*; do
 	[ "$(cat "$device/device")" != 0x1110 ] || echo 1 >"$device/enable"
@@ -117,9 +134,10 @@ leg_make d /dev/vdb
 lm_create m /dev/mapper/s /dev/mapper/d copy_rate "$rate" $metadata
 
 if [ "$(setting plan)" = recover ]; then
-	mark recovering source,dest
 	note "first: $(dmsetup status m)"
+	mark recovering ""
 	dd if=/dev/mapper/m of=/dev/vdd bs=1M iflag=direct oflag=direct conv=notrunc
+	case "$(lm_field m phase)" in degraded) lm_reattach m ;; esac
 	soon synced switched committed aborted
 	note "then: $(dmsetup status m)"
 	case "$phase" in synced | switched)
