@@ -130,8 +130,14 @@ for device in /sys/bus/pci/devices/*; do
 done
 leg_make s /dev/vda
 leg_make d /dev/vdb
+# What has ended wants the one leg that is left.
 # shellcheck disable=SC2086
-lm_create m /dev/mapper/s /dev/mapper/d copy_rate "$rate" $metadata
+lm_create m /dev/mapper/s /dev/mapper/d copy_rate "$rate" $metadata || {
+	line="/dev/mapper/s 0 - 0"
+	! kmsg_since | grep -q 'was committed and its source dropped' ||
+		line="- 0 /dev/mapper/d 0"
+	dmsetup create m --table "0 $(sectors /dev/vda) livemigrate $line 2 $metadata"
+}
 
 if [ "$(setting plan)" = recover ]; then
 	note "first: $(dmsetup status m)"
