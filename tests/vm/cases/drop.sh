@@ -4,7 +4,7 @@
 # flight on it or ever will be.
 #
 # Method: under load, the disk's I/O counters do not move any more after the
-# status has shown D. With a leg that takes 3 s for each write (dm-delay), abort
+# status has shown D. With a leg that takes 8 s for each write (dm-delay), abort
 # says that it is under way before its writes have come back; until they have, the phase is
 # degraded, the leg F, and reattach refused; then an event tells of the end.
 #
@@ -75,7 +75,7 @@ size=$(sectors /dev/vdb)
 dmsetup create slow --table "0 $size linear /dev/vdb 0"
 lm_create m /dev/vda /dev/mapper/slow
 lm_wait_phase m synced
-leg_load_ slow "0 $size delay /dev/vdb 0 0 /dev/vdb 0 3000"
+leg_load_ slow "0 $size delay /dev/vdb 0 0 /dev/vdb 0 8000"
 dd if=/dev/urandom of=/dev/mapper/m bs=64k count=1 seek=3 oflag=direct conv=notrunc 2>/dev/null &
 writer=$!
 sleep 0.3
@@ -96,8 +96,8 @@ dmsetup remove m
 
 note "degraded with writes in flight: reattach is busy"
 lm_create m /dev/vda /dev/mapper/slow paused
-# 3 s for each write, and one part of the leg fails at once.
-leg_load_ slow "0 8192 delay /dev/vdb 0 0 /dev/vdb 0 3000" "8192 8 error" \
+# 8 s for each write, and one part of the leg fails at once.
+leg_load_ slow "0 8192 delay /dev/vdb 0 0 /dev/vdb 0 8000" "8192 8 error" \
 	"8200 $((size - 8200)) linear /dev/vdb 8200"
 dd if=/dev/urandom of=/dev/mapper/m bs=4k count=1 oflag=direct conv=notrunc 2>/dev/null &
 writer=$!

@@ -45,7 +45,6 @@ kmsg_mark
 hang dst
 lm_wait_phase m degraded 10
 expect_kmsg 'the dest has not answered for 1000 ms'
-before=$(lm_field m in_flight)
 sleep 3
 load_alive
 lm_refused 'I/O is still in flight' lm_msg m reattach

@@ -129,7 +129,9 @@ may_not 'copy_rate 1 2' invalid 'message copy_rate takes one number, not 2 words
 for rate in -1 x 1k 0x10 4294967296 18446744073709551616; do
 	may_not "copy_rate $rate" invalid "'$rate' is not a number of KiB/s from 0 to 4294967295"
 done
-may_not verify invalid "message 'verify' is unknown"
+may_not verify busy 'verify refused: [1-9][0-9]* of 4096 regions'
+may_not 'verify now' invalid "verify refused: 'now' is not 'stop'"
+may_not 'verify stop now' invalid "message verify takes 'stop' or nothing, not 2 words"
 told 0
 
 note "-- synced"
