@@ -23,6 +23,11 @@ kernel_names()
 	sed 's/#.*//' "$TOP/tests/kernels.list" | awk 'NF { print $1 }'
 }
 
+# One more that is built of source, with all that finds mistakes: slow, so only
+# for those who name it.
+DEBUG_KERNEL=debug
+DEBUG_CONFIG=$TOP/tests/debug.config
+
 # kernel_dir NAME: where setup.sh unpacks that kernel.
 kernel_dir()
 {
@@ -30,14 +35,21 @@ kernel_dir()
 }
 
 # kernel_ready NAME: is it there whole, and made for this very folder? (The
-# headers hold absolute paths.)
+# headers hold absolute paths.) And with this very configuration?
 kernel_ready()
 {
-	[ "$(cat "$(kernel_dir "$1")/.ready" 2>/dev/null)" = "$(kernel_dir "$1")" ]
+	[ "$(cat "$(kernel_dir "$1")/.ready" 2>/dev/null)" = "$(kernel_dir "$1")" ] || return
+	[ "$1" != "$DEBUG_KERNEL" ] || cmp -s "$DEBUG_CONFIG" "$(kernel_dir "$1")/fragment"
 }
 
 # kernel_release NAME: what uname -r says in that kernel.
 kernel_release()
 {
 	cat "$(kernel_dir "$1")/release"
+}
+
+# kernel_slowness NAME: how many times longer than on the others all may take.
+kernel_slowness()
+{
+	cat "$(kernel_dir "$1")/slowness" 2>/dev/null || echo 1
 }

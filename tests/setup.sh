@@ -3,7 +3,8 @@
 #
 # Installs what the build and the tests need on Debian 12, and unpacks the
 # kernels of kernels.list into a cache. Does nothing, and quickly, where
-# everything is there.
+# everything is there. The kernel "debug" is built there of Debian's source, with
+# debug.config: it takes some ten minutes, once.
 #
 # Usage: tests/setup.sh [KERNEL...]     (all of kernels.list if none is named)
 
@@ -18,6 +19,8 @@ PACKAGES=(
 	qemu-system-x86 nbdkit busybox-static cpio
 	util-linux e2fsprogs xfsprogs fio
 )
+# For a kernel to be built.
+DEBUG_PACKAGES=(linux-source-6.1 flex bison bc libelf-dev)
 
 updated=
 
@@ -274,9 +277,73 @@ fetch_checkpatch()
 	mv "$tmp" "$final"
 }
 
+# build_debug_kernel: of Debian's source, and of debug.config.
+build_debug_kernel()
+{
+	local final tmp tree release make
+	final=$(kernel_dir "$DEBUG_KERNEL")
+	tmp=$final.tmp
+	tree=$tmp/build
+	echo "setup: building the kernel $DEBUG_KERNEL: some ten minutes, once"
+	rm -rf "$tmp"
+	mkdir -p "$tree" "$tmp/boot" "$tmp/usr"
+	tar -xJf /usr/src/linux-source-6.1.tar.xz -C "$tree" --strip-components=1
+	# It works on x86, but 6.1 does not know yet.
+	sed -i '/^config FAULT_INJECTION_STACKTRACE_FILTER$/,/^$/ { /depends on !X86_64/d }' \
+		"$tree/lib/Kconfig.debug"
+	cp "$DEBUG_CONFIG" "$tmp/fragment"
+	make=(nice -n 15 make -C "$tree" -s ARCH=x86_64 -j"$(nproc)")
+	(cd "$tree" && ARCH=x86_64 scripts/kconfig/merge_config.sh -n "$tmp/fragment") \
+		>"$tmp/merge.log" 2>&1 ||
+		{ cat "$tmp/merge.log" >&2; die "the source of linux-source-6.1 takes no configuration"; }
+	# A checker that is silently left out finds nothing.
+	! grep -A 2 '^Value requested' "$tmp/merge.log" >&2 ||
+		die "the kernel's configuration does not obey tests/debug.config: see above, and mend that file"
+	quietly "${make[@]}" bzImage modules ||
+		die "the kernel $DEBUG_KERNEL does not build: see above"
+	release=$("${make[@]}" kernelrelease)
+	quietly "${make[@]}" INSTALL_MOD_PATH="$tmp/usr" modules_install ||
+		die "the modules of the kernel $DEBUG_KERNEL cannot be installed: see above"
+	cp "$tree/arch/x86/boot/bzImage" "$tmp/boot/vmlinuz-$release"
+	cp "$tree/System.map" "$tmp/boot/System.map-$release"
+	prune_tree "$tree"
+	rm -f "$tmp/usr/lib/modules/$release/"{build,source}
+	ln -sfn usr/lib "$tmp/lib"
+	ln -sfn "boot/vmlinuz-$release" "$tmp/vmlinuz"
+	echo "$release" >"$tmp/release"
+	echo 8 >"$tmp/slowness"
+	depmod -b "$tmp" "$release"
+	echo "$final" >"$tmp/.ready"
+	rm -rf "$final"
+	mv "$tmp" "$final"
+}
+
+# prune_tree FOLDER: only what building a module needs is kept, which is what a
+# package of headers has.
+prune_tree()
+{
+	(
+		cd "$1"
+		find . -mindepth 1 -maxdepth 1 ! -name Makefile ! -name .config \
+			! -name Module.symvers ! -name Kbuild ! -name arch \
+			! -name include ! -name scripts ! -name tools -exec rm -rf {} +
+		find arch -mindepth 1 -maxdepth 1 ! -name x86 ! -name Kconfig -exec rm -rf {} +
+		find tools -mindepth 1 -maxdepth 1 ! -name objtool -exec rm -rf {} +
+		find . \( -name '*.o' -o -name '*.a' -o -name '*.cmd' \) -delete
+	)
+}
+
 missing=()
 [ -n "${*:-}" ] || mapfile -t wanted < <(kernel_names)
 [ -z "${*:-}" ] || wanted=("$@")
+
+build_debug=
+case " ${wanted[*]} " in
+*" $DEBUG_KERNEL "*)
+	kernel_ready "$DEBUG_KERNEL" || build_debug=1
+	;;
+esac
+[ -z "$build_debug" ] || PACKAGES+=("${DEBUG_PACKAGES[@]}")
 
 installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${PACKAGES[@]}" 2>/dev/null |
 	awk '$1 == "installed" { printf "%s ", $2 }') || true
@@ -288,12 +355,21 @@ exec 9>"$CACHE/.lock"
 flock 9
 
 for name in "${wanted[@]}"; do
+	[ "$name" != "$DEBUG_KERNEL" ] || continue
 	kernel_ready "$name" && continue
 	line=$(sed 's/#.*//' "$TOP/tests/kernels.list" |
 		awk -v n="$name" '$1 == n { print $2, $3 }')
 	[ -n "$line" ] ||
-		die "kernel '$name' is not in tests/kernels.list; it has: $(kernel_names | tr '\n' ' ')"
+		die "kernel '$name' is not in tests/kernels.list; it has: $(kernel_names | tr '\n' ' ')(and there is '$DEBUG_KERNEL')"
 	# shellcheck disable=SC2086
 	fetch_kernel "$name" $line
 done
 [ -f "$CACHE/checkpatch/checkpatch.pl" ] || fetch_checkpatch
+
+# Who wants another kernel does not wait for this one.
+flock -u 9
+if [ -n "$build_debug" ]; then
+	exec 9>"$CACHE/.lock.$DEBUG_KERNEL"
+	flock 9
+	kernel_ready "$DEBUG_KERNEL" || build_debug_kernel
+fi
