@@ -73,9 +73,10 @@ expect_fail()
 }
 
 # wait_until SECONDS CMD...: until the command succeeds; false if it never does.
+# A slow kernel is given more.
 wait_until()
 {
-	wu_end_=$(($(date +%s) + $1))
+	wu_end_=$(($(date +%s) + $1 * ${SLOWNESS:-1}))
 	shift
 	until "$@"; do
 		[ "$(date +%s)" -lt "$wu_end_" ] || return 1
