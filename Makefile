@@ -8,7 +8,7 @@ CACHE := $(or $(DM_LIVEMIGRATE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dm-
 ifneq ($(KERNEL),)
 KDIR ?= $(CACHE)/kernels/$(KERNEL)/build
 BUILD ?= build/$(KERNEL)
-ADVICE = make setup, as root, fetches those that tests/kernels.list names
+ADVICE = $(if $(filter debug,$(KERNEL)),make setup KERNEL=debug builds it,make setup, as root, fetches those that tests/kernels.list names)
 else
 RUNNING := $(shell uname -r)
 KDIR ?= /lib/modules/$(RUNNING)/build
@@ -43,7 +43,7 @@ build/tools/%: tests/tools/%.c $(wildcard tests/tools/*.h)
 	$(CC) $(TOOL_CFLAGS) -o $@ $< -Wl,--as-needed -pthread -ldevmapper
 
 setup:
-	@tests/setup.sh
+	@tests/setup.sh $(KERNEL)
 
 # tests/check takes CASES and KERNEL from the environment.
 export CASES KERNEL
@@ -54,7 +54,7 @@ check:
 check-long:
 	@POWER_ROUNDS=$(or $(POWER_ROUNDS),100) tests/check
 
-check-build check-unit check-vm check-power: check-%:
+check-build check-unit check-vm check-power check-debug: check-%:
 	@tests/check $*
 
 demo:
@@ -75,7 +75,9 @@ help:
 	@echo '                  KERNEL=6.12 the kernel'
 	@echo 'make check-power  the power goes while it migrates; POWER_ROUNDS=N so often'
 	@echo 'make check-long   make check, and the power goes 100 times'
+	@echo 'make check-debug  the cases in a kernel with KASAN, lockdep and the like, built once'
+	@echo '                  (ten minutes) and slow (hours for all); not part of make check'
 	@echo 'make demo         a migration, live, in a virtual machine'
 	@echo 'make clean        remove what was built'
 
-.PHONY: all modules tools setup check check-build check-unit check-vm check-power check-long demo clean help
+.PHONY: all modules tools setup check check-build check-unit check-vm check-power check-long check-debug demo clean help
