@@ -259,6 +259,7 @@ unsigned int lm_meta_region_size(const struct lm_meta *meta);
 bool lm_meta_recorded(const struct lm_meta *meta, struct lm_meta_state *state);
 void lm_meta_load(struct lm_meta *meta, struct lm_bitmap *b);
 
+void lm_meta_begin(struct lm_meta *meta);
 int lm_meta_record(struct lm_meta *meta,
 		   void (*get)(void *arg, struct lm_meta_state *state),
 		   void *arg);
@@ -315,7 +316,8 @@ struct lm_leg_ref {
  *	it has discarded since may differ.
  * @source_incomplete: the source lacks something that was acknowledged.
  * @clean: nothing is under way, and the metadata may say so.
- * @losses: counts flushes that failed.
+ * @losses: counts flushes that failed, and standbys that were attached again:
+ *	what was copied before may be lost.
  * @doubt: the active leg may have lost what it had not flushed, and the bits of
  *	those chunks are still to be cleared.
  * @dropping: abort or commit was asked for; the standby goes once it is idle.

@@ -873,15 +873,26 @@ int lm_meta_record(struct lm_meta *meta,
 {
 	struct lm_meta_state state;
 	int r = -EIO;
+	u32 flags;
 
 	mutex_lock(&meta->commit);
 	if (meta->failed)
 		goto out;
+	/*
+	 * Nobody may rely on what is about to be overwritten: who finds this
+	 * asks again, and who did not has changed the state before we look.
+	 */
+	flags = lm_super_flags(&meta->recorded);
+	WRITE_ONCE(meta->recorded.source_incomplete, false);
+	/* Pairs with lm_save_lacks(). */
+	smp_mb();
 	get(arg, &state);
 	r = 0;
-	if (!meta->is_new &&
-	    lm_super_flags(&state) == lm_super_flags(&meta->recorded))
+	if (!meta->is_new && lm_super_flags(&state) == flags) {
+		WRITE_ONCE(meta->recorded.source_incomplete,
+			   state.source_incomplete);
 		goto out;
+	}
 	if (meta->is_new)
 		r = __lm_meta_format(meta);
 	if (!r)
@@ -894,6 +905,26 @@ int lm_meta_record(struct lm_meta *meta,
 out:
 	mutex_unlock(&meta->commit);
 	return r;
+}
+
+/**
+ * lm_meta_begin - what was read may be relied on from now on
+ * @meta: the metadata.
+ *
+ * After a crash that spared the device's cache, what was read may have been in
+ * there alone, and go with the next one.
+ *
+ * Context: process, sleeps for the metadata device.
+ */
+void lm_meta_begin(struct lm_meta *meta)
+{
+	int r;
+
+	mutex_lock(&meta->commit);
+	r = dm_bufio_issue_flush(meta->bufio);
+	if (r)
+		lm_meta_fail(meta, r);
+	mutex_unlock(&meta->commit);
 }
 
 /**

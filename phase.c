@@ -64,6 +64,7 @@ static void __lm_set(struct lm_migration *m, enum lm_leg active,
 	} else if (old != LM_ATTACHED && standby == LM_ATTACHED) {
 		ref->idle = false;
 		p->attachments++;
+		p->losses++;
 		percpu_ref_reinit(&ref->ref);
 	}
 
@@ -730,7 +731,7 @@ bool lm_phase_source_incomplete(const struct lm_migration *m)
 }
 
 /**
- * lm_phase_losses - how many flushes have failed
+ * lm_phase_losses - how often flushes have failed, or a standby come back
  * @m: the migration.
  *
  * Context: any; takes lm_phase.lock.

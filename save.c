@@ -178,8 +178,11 @@ bool lm_save_lacks(struct lm_target *t, struct lm_meta_wait *wait)
 {
 	struct lm_meta *meta = t->m->meta;
 
-	if (likely(!meta) || !lm_phase_source_incomplete(t->m) ||
-	    lm_meta_records_incomplete(meta) || lm_meta_has_failed(meta))
+	if (likely(!meta) || !lm_phase_source_incomplete(t->m))
+		return true;
+	/* Pairs with lm_meta_record(). */
+	smp_mb();
+	if (lm_meta_records_incomplete(meta) || lm_meta_has_failed(meta))
 		return true;
 	lm_save_record(t, wait);
 	return false;
@@ -313,13 +316,13 @@ static void lm_save_flushed(void *arg, unsigned int legs, blk_status_t status)
 }
 
 /*
- * Flush both legs, and see that no other flush, which the device may have told
- * of its losses instead, has failed.
+ * Flush both legs, and see that nothing was lost since @losses was read: by
+ * another flush, which the device may have told instead, or by a standby that
+ * has failed and come back.
  */
-static bool lm_save_flush(struct lm_target *t)
+static bool lm_save_flush(struct lm_target *t, u64 losses)
 {
 	struct lm_save *s = &t->save;
-	u64 losses = lm_phase_losses(t->m);
 
 	reinit_completion(&s->flushed);
 	lm_flush_start(t, NULL, lm_save_flushed, s, GFP_NOIO);
@@ -337,7 +340,7 @@ static bool lm_save_some(struct lm_target *t)
 	struct lm_meta *meta = m->meta;
 	u64 *chunks = t->save.chunks;
 	unsigned int nr = 0;
-	u64 chunk = 0;
+	u64 chunk = 0, losses;
 
 	while (nr < LM_META_BATCH) {
 		chunk = lm_unsaved_next(&m->bitmap, chunk);
@@ -349,9 +352,10 @@ static bool lm_save_some(struct lm_target *t)
 	}
 	/* The active-writes bits of those that were busy. */
 	lm_meta_commit(meta);
+	losses = lm_phase_losses(m);
 	lm_meta_snapshot(meta, &m->bitmap, chunks, nr);
 
-	if (!lm_save_flush(t)) {
+	if (!lm_save_flush(t, losses)) {
 		lm_save_put_back(m, chunks, nr);
 		return false;
 	}
@@ -419,6 +423,7 @@ void lm_save_start(struct lm_target *t)
 {
 	if (!t->m->meta)
 		return;
+	lm_meta_begin(t->m->meta);
 	lm_phase_set_clean(t->m, false);
 	if (!lm_phase_is_final(t->m))
 		lm_save_now(t);

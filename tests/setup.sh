@@ -15,7 +15,7 @@ set -eu
 PACKAGES=(
 	gcc make libc6-dev libelf1 kmod xz-utils perl
 	libdevmapper-dev dmsetup
-	sparse shellcheck clang
+	sparse shellcheck clang spin
 	qemu-system-x86 nbdkit busybox-static cpio
 	util-linux e2fsprogs xfsprogs fio
 )

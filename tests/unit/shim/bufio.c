@@ -145,6 +145,11 @@ void dm_bufio_mark_buffer_dirty(struct dm_buffer *buffer)
 	buffer->dirty = true;
 }
 
+int dm_bufio_issue_flush(struct dm_bufio_client *c)
+{
+	return c->bdev->broken ? -EIO : 0;
+}
+
 int dm_bufio_write_dirty_buffers(struct dm_bufio_client *c)
 {
 	sector_t i, first = c->nr ? chance(c->nr) : 0;

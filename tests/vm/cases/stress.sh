@@ -61,7 +61,7 @@ lm_counts m
 dmsetup status m
 
 load
-dmstress --name m --seconds 6 --procs 8 --final
+dmstress --name m --seconds $((6 * SLOWNESS)) --procs 8 --final
 bg_end load TERM
 dmsetup status m
 case "$(lm_field m phase)" in

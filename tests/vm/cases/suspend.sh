@@ -118,12 +118,12 @@ sync
 note "-- idle: suspends and reloads all along, and each sector moves once"
 # /dev/mapper/m is not opened, so that nobody else reads.
 read=$(disk_stat /dev/vda read) written=$(disk_stat /dev/vdb write)
-lm_create m /dev/vda /dev/vdb copy_rate 6000
+lm_create m /dev/vda /dev/vdb copy_rate $((6000 / SLOWNESS))
 turns=0
 while [ "$(lm_field m phase)" = copying ]; do
 	dmsetup suspend m
 	still "copy_rate 0" resume
-	lm_msg m copy_rate 6000
+	lm_msg m copy_rate $((6000 / SLOWNESS))
 	dmsetup load m --table "$(dmsetup table m)"
 	dmsetup resume m
 	turns=$((turns + 1))

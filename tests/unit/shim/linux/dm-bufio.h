@@ -24,5 +24,6 @@ void dm_bufio_prefetch(struct dm_bufio_client *c, sector_t block,
 void dm_bufio_release(struct dm_buffer *buffer);
 void dm_bufio_mark_buffer_dirty(struct dm_buffer *buffer);
 int dm_bufio_write_dirty_buffers(struct dm_bufio_client *c);
+int dm_bufio_issue_flush(struct dm_bufio_client *c);
 
 #endif
