@@ -353,7 +353,28 @@ bool lm_unflushed_test(const struct lm_bitmap *b, sector_t start)
 {
 	u64 chunk = start >> LM_CHUNK_SHIFT;
 
-	return test_bit(chunk, b->unflushed) || test_bit(chunk, b->flushing);
+	if (test_bit(chunk, b->unflushed))
+		return true;
+	/* It may be moved from one to the other, and back: in that order. */
+	smp_rmb();
+	if (test_bit(chunk, b->flushing))
+		return true;
+	/* Pairs with lm_unflushed_put_back(). */
+	smp_rmb();
+	return test_bit(chunk, b->unflushed);
+}
+
+/* Marked in one of the two at every instant. */
+static void lm_unflushed_move(struct lm_bitmap *b, u64 w)
+{
+	unsigned long bits = READ_ONCE(b->unflushed[w]);
+
+	if (!bits)
+		return;
+	WRITE_ONCE(b->flushing[w], bits);
+	/* Pairs with lm_unflushed_test(). */
+	smp_mb();
+	atomic_long_andnot(bits, (atomic_long_t *)&b->unflushed[w]);
 }
 
 /**
@@ -375,8 +396,7 @@ bool lm_unflushed_collect(struct lm_bitmap *b)
 		return false;
 
 	for (w = 0; w < BITS_TO_LONGS(b->nr_chunks); w++)
-		if (READ_ONCE(b->unflushed[w]))
-			b->flushing[w] = xchg(&b->unflushed[w], 0);
+		lm_unflushed_move(b, w);
 	/* Orders the marks before the flush that follows. */
 	smp_mb();
 	return true;
@@ -429,8 +449,14 @@ void lm_unflushed_put_back(struct lm_bitmap *b)
  */
 u64 lm_unflushed_next(const struct lm_bitmap *b, u64 chunk, u64 end)
 {
-	return min(find_next_bit(b->unflushed, end, chunk),
-		   find_next_bit(b->flushing, end, chunk));
+	u64 first = find_next_bit(b->unflushed, end, chunk);
+
+	/* As in lm_unflushed_test(). */
+	smp_rmb();
+	first = min_t(u64, first, find_next_bit(b->flushing, end, chunk));
+	/* As above. */
+	smp_rmb();
+	return min_t(u64, first, find_next_bit(b->unflushed, end, chunk));
 }
 
 /**

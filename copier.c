@@ -837,6 +837,7 @@ static void lm_copier_work(struct work_struct *work)
 		if (!lm_phase_wants_copy(m, &attachments)) {
 			lm_copier_restart(c);
 			lm_copier_trim(c);
+			lm_unread_retry(m);
 			break;
 		}
 		if (attachments != c->attachments) {

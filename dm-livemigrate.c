@@ -524,6 +524,8 @@ static void lm_dtr(struct dm_target *ti)
 	/* What comes back late kicks the copier, in vain. */
 	lm_watch_wait(t);
 	lm_copier_wait(t);
+	lm_verify_wait(t);
+	lm_save_halt(t);
 	lm_target_free(t);
 }
 
@@ -625,11 +627,10 @@ static const char * const lm_verify_words[] = {
 
 static const char *lm_metadata_word(struct lm_migration *m)
 {
-	struct lm_meta *meta = m->meta;
-
-	if (!meta)
+	/* The metadata itself may go while status is asked for. */
+	if (!m->meta_place.disk)
 		return "-";
-	return lm_meta_has_failed(meta) ? "failed" : "ok";
+	return test_bit(0, &m->meta_failure_told) ? "failed" : "ok";
 }
 
 static size_t lm_status_info(struct lm_migration *m, char *result, size_t maxlen)
@@ -938,6 +939,10 @@ static int lm_msg_commit(struct lm_target *t, const char *message, char *arg)
 	if (r) {
 		DMERR("%s: %s refused: the dest failed a flush (%d): nothing was dropped",
 		      lm_device_name(t->ti), message, r);
+		/* As if the guest's had failed: the device may not say it twice. */
+		lm_phase_failed(t->m, lm_phase_is_attached(t->m) ?
+				LM_BOTH_LEGS : LM_LEG_MASK(LM_DEST),
+				LM_LEG_MASK(LM_DEST), 0, 0);
 		return r;
 	}
 	/* It may have failed back by itself meanwhile; from now on it cannot. */

@@ -19,6 +19,8 @@
  *
  * Locks, outer to inner.  docs/design.rst says why.
  *
+ *   lm_registry_making        mutex, one constructor at a time
+ *   lm_registry_lock          mutex; no I/O, no memory
  *   lm_migration.messages     mutex, one message at a time
  *   lm_meta.commit            mutex; held over I/O to the metadata device
  *   lm_phase.lock             spinlock, irqsave; the state, and all clearing
@@ -316,8 +318,8 @@ struct lm_leg_ref {
  *	it has discarded since may differ.
  * @source_incomplete: the source lacks something that was acknowledged.
  * @clean: nothing is under way, and the metadata may say so.
- * @losses: counts flushes that failed, and standbys that were attached again:
- *	what was copied before may be lost.
+ * @losses: counts flushes that failed, standbys that were attached again, and
+ *	differences found: what was copied before may be lost.
  * @doubt: the active leg may have lost what it had not flushed, and the bits of
  *	those chunks are still to be cleared.
  * @dropping: abort or commit was asked for; the standby goes once it is idle.
@@ -396,6 +398,7 @@ void lm_phase_good(struct lm_migration *m, sector_t start, sector_t end,
 enum lm_leg lm_phase_failed(struct lm_migration *m, unsigned int sent,
 			    unsigned int failed, sector_t start, sector_t end);
 void lm_phase_clear(struct lm_migration *m, sector_t start, sector_t end);
+void lm_phase_mismatch(struct lm_migration *m, sector_t start, sector_t end);
 bool lm_phase_give_up(struct lm_migration *m, enum lm_leg leg);
 enum lm_leg lm_phase_standby_leg(const struct lm_migration *m);
 
@@ -594,9 +597,9 @@ static inline struct bio *lm_leg_bio(struct lm_leg_bios *bios, enum lm_leg leg)
 }
 
 /* The bits of lm_sent.state above the legs' own, which say "has come back". */
-#define LM_SENT_GIVEN_UP	BIT(2)	/* one leg is not waited for */
-#define LM_SENT_LATE		BIT(3)	/* all that counts has come back */
-#define LM_SENT_DETACHED	BIT(4)	/* the last one to come back frees it */
+#define LM_SENT_GIVEN_UP(leg)	BIT(2 + (leg))	/* that leg is not waited for */
+#define LM_SENT_LATE		BIT(4)	/* all that counts has come back */
+#define LM_SENT_DETACHED	BIT(5)	/* the last one to come back frees it */
 
 /**
  * struct lm_sent - what was sent to legs, and has not all come back.
@@ -904,6 +907,10 @@ void lm_verify_kick(struct lm_target *t);
 void lm_verify_start(struct lm_target *t);
 void lm_verify_stop(struct lm_target *t, bool for_good);
 void lm_verify_wait(struct lm_target *t);
+bool lm_check_is_overdue(const struct lm_range *range, enum lm_leg leg,
+			 unsigned long timeout);
+bool lm_check_give_up(struct lm_range *range);
+void lm_check_let_go(struct lm_range *range);
 
 /* watch.c: a standby that does not answer. */
 void lm_watch_init(struct lm_target *t);
@@ -916,6 +923,7 @@ int lm_save_init(struct lm_target *t);
 void lm_save_exit(struct lm_target *t);
 void lm_save_start(struct lm_target *t);
 void lm_save_stop(struct lm_target *t);
+void lm_save_halt(struct lm_target *t);
 void lm_save_kick(struct lm_target *t);
 bool lm_save_now(struct lm_target *t);
 bool lm_save_may_begin(struct lm_target *t, sector_t start);

@@ -119,19 +119,22 @@ enum lm_sent_next lm_sent_back(struct lm_sent *sent, struct bio *bio,
 	int old, now;
 
 	*leg = bio == &sent->bios.source ? LM_SOURCE : LM_DEST;
-	/* Fully ordered: the last one sees what the others have left. */
-	old = atomic_fetch_or(LM_LEG_MASK(*leg), &sent->state);
-	now = old | LM_LEG_MASK(*leg);
+	old = atomic_read(&sent->state);
+	do {
+		now = old | LM_LEG_MASK(*leg);
+		if (unlikely(old & LM_SENT_GIVEN_UP(lm_other_leg(*leg))) &&
+		    !(old & LM_SENT_LATE) &&
+		    (now & LM_BOTH_LEGS) != LM_BOTH_LEGS)
+			now |= LM_SENT_LATE;
+		/* Fully ordered: the last one sees what the others have left. */
+	} while (!atomic_try_cmpxchg(&sent->state, &old, now));
 
+	/* From here on others may free it. */
 	if (unlikely(old & LM_SENT_LATE))
 		return old & LM_SENT_DETACHED ? LM_SENT_FREE : LM_SENT_WAIT;
 	if (likely((now & LM_BOTH_LEGS) == LM_BOTH_LEGS))
 		return LM_SENT_END;
-	/* The other one may come back at this moment: then it ends it. */
-	if (unlikely(old & LM_SENT_GIVEN_UP) &&
-	    atomic_cmpxchg(&sent->state, now, now | LM_SENT_LATE) == now)
-		return LM_SENT_END_EARLY;
-	return LM_SENT_WAIT;
+	return now & LM_SENT_LATE ? LM_SENT_END_EARLY : LM_SENT_WAIT;
 }
 
 /**
@@ -148,9 +151,11 @@ bool lm_sent_give_up(struct lm_sent *sent, enum lm_leg leg)
 	int old = atomic_read(&sent->state), now;
 
 	do {
-		if (old & (LM_LEG_MASK(leg) | LM_SENT_GIVEN_UP | LM_SENT_LATE))
+		if (old & (LM_LEG_MASK(leg) | LM_SENT_GIVEN_UP(leg) |
+			   LM_SENT_LATE))
 			return false;
-		now = old | (old & LM_BOTH_LEGS ? LM_SENT_LATE : LM_SENT_GIVEN_UP);
+		now = old | (old & LM_BOTH_LEGS ? LM_SENT_LATE :
+						  LM_SENT_GIVEN_UP(leg));
 	} while (!atomic_try_cmpxchg(&sent->state, &old, now));
 	return now & LM_SENT_LATE;
 }
@@ -357,7 +362,7 @@ bool lm_flush_start(struct lm_target *t, struct bio *clone, lm_flush_fn done,
 	struct lm_flush *flush = mempool_alloc(&t->flushes, gfp);
 	struct lm_migration *m = t->m;
 	unsigned long flags;
-	unsigned int legs;
+	unsigned int legs, i;
 	enum lm_leg leg;
 
 	if (!flush)
@@ -378,7 +383,9 @@ bool lm_flush_start(struct lm_target *t, struct bio *clone, lm_flush_fn done,
 	list_add_tail(&flush->node, &t->flush_list);
 	spin_unlock_irqrestore(&t->lock, flags);
 
-	for (leg = 0; leg < LM_NR_LEGS; leg++) {
+	/* The active leg last: nothing ends before that has answered. */
+	leg = lm_phase_standby_leg(m);
+	for (i = 0; i < LM_NR_LEGS; i++, leg = lm_other_leg(leg)) {
 		struct bio *bio = lm_leg_bio(&flush->sent.bios, leg);
 
 		if (!(legs & LM_LEG_MASK(leg)))
@@ -465,6 +472,8 @@ void lm_flush_barrier(struct lm_migration *m)
 {
 	int epoch = m->flush_epoch;
 
+	/* Those that read the epoch before the last flip and counted after it. */
+	wait_event(m->flush_wait, !atomic_read(&m->flush_count[!epoch]));
 	WRITE_ONCE(m->flush_epoch, !epoch);
 	/* A flush that still counts in the old one is seen, or begins after. */
 	smp_mb();

@@ -609,9 +609,11 @@ bool lm_meta_recorded(const struct lm_meta *meta, struct lm_meta_state *state)
 
 /*
  * One sector's bits, [first, first + nr) of what it is one of.  A sector that
- * cannot be read, or is not ours, reads as @otherwise.
+ * cannot be read, or is not ours, reads as @otherwise.  False if it cannot be
+ * read: then another try may find something else, so the disk does not say what
+ * we take it to say, and is to be written to first.
  */
-static void lm_meta_read_bits(struct lm_meta *meta, u32 magic, u64 sector,
+static bool lm_meta_read_bits(struct lm_meta *meta, u32 magic, u64 sector,
 			      unsigned int nr, bool otherwise)
 {
 	struct lm_disk_sector *s;
@@ -624,11 +626,12 @@ static void lm_meta_read_bits(struct lm_meta *meta, u32 magic, u64 sector,
 
 	s = dm_bufio_read(meta->bufio, sector / LM_META_BLOCK_SECTORS, &buffer);
 	if (IS_ERR(s))
-		return;
+		return false;
 	s += sector % LM_META_BLOCK_SECTORS;
 	if (lm_sector_is_ours(meta, s, magic, sector))
 		lm_sector_get_bits(s, meta->sector, nr);
 	dm_bufio_release(buffer);
+	return true;
 }
 
 static void lm_meta_load_active(struct lm_meta *meta)
@@ -639,9 +642,27 @@ static void lm_meta_load_active(struct lm_meta *meta)
 		unsigned int nr = lm_sector_nr(first, meta->nr_chunks);
 
 		/* In doubt there was a write. */
-		lm_meta_read_bits(meta, LM_META_ACTIVE, sector++, nr, true);
+		if (!lm_meta_read_bits(meta, LM_META_ACTIVE, sector++, nr, true)) {
+			bitmap_copy(meta->gate + first / BITS_PER_LONG,
+				    meta->sector, nr);
+			set_bit(first / LM_META_BLOCK_BITS, meta->changed);
+		}
 		bitmap_copy(meta->active + first / BITS_PER_LONG, meta->sector,
 			    nr);
+	}
+}
+
+/* The bits of some chunks are not known: none may be written to unseen. */
+static void lm_meta_doubt_chunks(struct lm_meta *meta, struct lm_bitmap *b,
+				 u64 first, unsigned int nr)
+{
+	u64 chunk = first / meta->chunk_regions;
+	u64 last = (first + nr - 1) / meta->chunk_regions;
+
+	for (; chunk <= last; chunk++) {
+		if (!test_bit(chunk, meta->active))
+			set_bit(chunk, meta->gate);
+		lm_unsaved_mark(b, chunk);
 	}
 }
 
@@ -699,7 +720,8 @@ void lm_meta_load(struct lm_meta *meta, struct lm_bitmap *b)
 		if (!(sector % (64 * LM_META_BLOCK_SECTORS)))
 			dm_bufio_prefetch(meta->bufio,
 					  sector / LM_META_BLOCK_SECTORS, 64);
-		lm_meta_read_bits(meta, LM_META_BITMAP, sector++, nr, false);
+		if (!lm_meta_read_bits(meta, LM_META_BITMAP, sector++, nr, false))
+			lm_meta_doubt_chunks(meta, b, first, nr);
 		for (bit = 0; bit < nr; bit += meta->chunk_regions)
 			lm_meta_load_chunk(meta, b, chunk++, bit);
 		cond_resched();
@@ -928,14 +950,16 @@ void lm_meta_begin(struct lm_meta *meta)
 }
 
 /**
- * lm_meta_records_incomplete - is it durable that the source lacks a write?
+ * lm_meta_records_incomplete - is it durable that the source may lack a write?
  * @meta: the metadata.
  *
  * Context: any.
  */
 bool lm_meta_records_incomplete(const struct lm_meta *meta)
 {
-	return READ_ONCE(meta->recorded.source_incomplete);
+	return READ_ONCE(meta->recorded.source_incomplete) ||
+	       (READ_ONCE(meta->recorded.standby) == LM_DROPPED &&
+		READ_ONCE(meta->recorded.active) == LM_DEST);
 }
 
 /**

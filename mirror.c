@@ -342,6 +342,21 @@ static void lm_write_done(struct lm_io *io)
 		lm_write_finish(io);
 }
 
+/*
+ * Send what is prepared.  The active leg's last: nothing ends before that has
+ * answered, so both are sent by then; and nothing is to be touched after it.
+ */
+static void lm_req_submit(struct lm_req *req, struct bio *bio, unsigned int legs)
+{
+	enum lm_leg first = lm_phase_standby_leg(req->t->m);
+
+	if (legs & LM_LEG_MASK(first) && legs != LM_LEG_MASK(first)) {
+		dm_submit_bio_remap(bio, lm_leg_bio(&req->sent.bios, first));
+		legs &= ~LM_LEG_MASK(first);
+	}
+	dm_submit_bio_remap(bio, lm_leg_bio(&req->sent.bios, ilog2(legs)));
+}
+
 static void lm_write_both(struct lm_io *io, struct bio *bio)
 {
 	struct lm_req *req = io->req;
@@ -364,9 +379,7 @@ static void lm_write_both(struct lm_io *io, struct bio *bio)
 	lm_sent_begin(&req->sent, LM_BOTH_LEGS);
 	/* Pairs with lm_watch_range(). */
 	smp_store_release(&io->range.sent, req);
-	/* @io lasts until the second has ended, or the first if that is hung. */
-	dm_submit_bio_remap(bio, &req->sent.bios.source);
-	dm_submit_bio_remap(bio, &req->sent.bios.dest);
+	lm_req_submit(req, bio, LM_BOTH_LEGS);
 }
 
 /* The standby is left out: the guest's own bio goes to the active leg. */
@@ -614,11 +627,7 @@ static void lm_walk_submit(struct lm_io *io, unsigned int to, bool zeroes)
 	}
 	/* Pairs with lm_watch_range(). */
 	smp_store_release(&io->range.sent, req);
-	/* @io lasts until the last one has ended. */
-	if (sent & LM_LEG_MASK(LM_SOURCE))
-		dm_submit_bio_remap(bio, &req->sent.bios.source);
-	if (sent & LM_LEG_MASK(LM_DEST))
-		dm_submit_bio_remap(bio, &req->sent.bios.dest);
+	lm_req_submit(req, bio, sent);
 }
 
 /* A leg that is not sent to again: how the first sending ended there. */

@@ -55,7 +55,7 @@ static void __lm_set(struct lm_migration *m, enum lm_leg active,
 	p->complete = standby == LM_ATTACHED && (synced || p->complete);
 	if (active == LM_SOURCE || synced)
 		p->source_incomplete = false;
-	else if (standby == LM_FAILED && !p->dropping)
+	else if (standby == LM_FAILED)
 		WRITE_ONCE(p->source_incomplete, true);
 
 	if (old == LM_ATTACHED && standby != LM_ATTACHED) {
@@ -538,6 +538,31 @@ void lm_phase_clear(struct lm_migration *m, sector_t start, sector_t end)
 }
 
 /**
+ * lm_phase_mismatch - the legs differ where they should not
+ * @m: the migration.
+ * @start: first sector; the range is held.
+ * @end: the sector behind the last.
+ *
+ * What the active leg holds is what the guest has been reading.
+ *
+ * Context: any; takes lm_phase.lock.
+ */
+void lm_phase_mismatch(struct lm_migration *m, sector_t start, sector_t end)
+{
+	struct lm_phase *p = &m->phase;
+	unsigned long flags;
+
+	spin_lock_irqsave(&p->lock, flags);
+	p->complete = false;
+	if (p->active == LM_DEST)
+		WRITE_ONCE(p->source_incomplete, true);
+	/* Bits that are being saved are older than this. */
+	p->losses++;
+	__lm_clear(m, start, end);
+	spin_unlock_irqrestore(&p->lock, flags);
+}
+
+/**
  * lm_phase_give_up - a leg does not answer
  * @m: the migration.
  * @leg: the leg.
@@ -655,7 +680,7 @@ void lm_phase_meta_state(struct lm_migration *m, struct lm_meta_state *state)
 	spin_lock_irqsave(&p->lock, flags);
 	state->active = p->active;
 	state->standby = p->dropping ? LM_DROPPED : p->standby;
-	state->source_incomplete = p->source_incomplete && !p->dropping;
+	state->source_incomplete = p->source_incomplete;
 	state->clean = p->clean;
 	/* It comes and goes, and matters to who goes on from a clean end. */
 	state->synced = p->synced && p->clean;
@@ -693,7 +718,8 @@ void lm_phase_resumed(struct lm_migration *m, const struct lm_meta_state *state)
 {
 	struct lm_phase *p = &m->phase;
 
-	p->source_incomplete = state->source_incomplete;
+	/* A line may have detached it since. */
+	p->source_incomplete |= state->source_incomplete;
 	p->synced = state->clean && state->synced && p->standby == LM_ATTACHED &&
 		    lm_bitmap_full(&m->bitmap);
 	p->complete = p->synced;
@@ -726,8 +752,7 @@ void lm_phase_set_clean(struct lm_migration *m, bool clean)
  */
 bool lm_phase_source_incomplete(const struct lm_migration *m)
 {
-	return READ_ONCE(m->phase.source_incomplete) &&
-	       !READ_ONCE(m->phase.dropping);
+	return READ_ONCE(m->phase.source_incomplete);
 }
 
 /**
@@ -1101,12 +1126,17 @@ void lm_phase_settle_doubt(struct lm_migration *m)
 {
 	struct lm_phase *p = &m->phase;
 
-	if (!lm_phase_in_doubt(m))
-		return;
-	lm_phase_clear_unflushed(m);
-	spin_lock_irq(&p->lock);
-	WRITE_ONCE(p->doubt, false);
-	spin_unlock_irq(&p->lock);
+	u64 losses;
+
+	while (lm_phase_in_doubt(m)) {
+		losses = lm_phase_losses(m);
+		lm_phase_clear_unflushed(m);
+		/* Another one may have failed meanwhile. */
+		spin_lock_irq(&p->lock);
+		if (p->losses == losses)
+			WRITE_ONCE(p->doubt, false);
+		spin_unlock_irq(&p->lock);
+	}
 }
 
 /**

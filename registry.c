@@ -19,6 +19,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+static DEFINE_MUTEX(lm_registry_making);
 static DEFINE_MUTEX(lm_registry_lock);
 static LIST_HEAD(lm_registry);
 
@@ -340,23 +341,19 @@ bad:
 	return ERR_PTR(r);
 }
 
-/**
- * lm_registry_get - the migration that a table line names
- * @cfg: the line.
- * @why: on error, a sentence.
- * @len: size of @why, bytes.
- *
- * Context: process, may sleep.
- * Return: the migration with a reference for lm_registry_put(), or an ERR_PTR.
+/*
+ * Look for a migration that @cfg names.  0 and @shared, which may be NULL, or an
+ * error with a sentence.
  */
-struct lm_migration *lm_registry_get(const struct lm_config *cfg, char *why,
-				     size_t len)
+static int lm_registry_find(const struct lm_config *cfg,
+			    struct lm_migration **shared, char *why, size_t len)
 {
-	struct lm_migration *m, *shared = NULL;
-	unsigned int noio;
+	struct lm_migration *m;
 	int r = 0;
 
-	mutex_lock(&lm_registry_lock);
+	lockdep_assert_held(&lm_registry_lock);
+
+	*shared = NULL;
 	list_for_each_entry(m, &lm_registry, node) {
 		struct lm_snapshot snap;
 
@@ -369,7 +366,7 @@ struct lm_migration *lm_registry_get(const struct lm_config *cfg, char *why,
 		    cfg->begin < m->begin + m->len) {
 			r = lm_match(m, &snap, cfg, why, len);
 			if (r == 1)
-				shared = m;
+				*shared = m;
 		} else if (lm_shares_metadata(m, &snap, cfg)) {
 			snprintf(why, len,
 				 "the metadata device, or a leg that is one, is in use by the migration of device %s: name another",
@@ -382,24 +379,59 @@ struct lm_migration *lm_registry_get(const struct lm_config *cfg, char *why,
 			r = -EBUSY;
 		}
 		if (r < 0)
-			break;
+			return r;
 	}
+	if (*shared)
+		kref_get(&(*shared)->refs);
+	return 0;
+}
 
-	if (r < 0) {
-		m = ERR_PTR(r);
-	} else if (shared) {
-		m = shared;
-		kref_get(&m->refs);
-	} else {
-		/* A resume may wait for this mutex, and its device for I/O. */
+/**
+ * lm_registry_get - the migration that a table line names
+ * @cfg: the line.
+ * @why: on error, a sentence.
+ * @len: size of @why, bytes.
+ *
+ * Context: process, may sleep, reads metadata.
+ * Return: the migration with a reference for lm_registry_put(), or an ERR_PTR.
+ */
+struct lm_migration *lm_registry_get(const struct lm_config *cfg, char *why,
+				     size_t len)
+{
+	struct lm_migration *m = NULL, *shared;
+	unsigned int noio;
+	int r;
+
+	/* One at a time; a resume, which wants the other, waits for nobody here. */
+	mutex_lock(&lm_registry_making);
+	mutex_lock(&lm_registry_lock);
+	r = lm_registry_find(cfg, &shared, why, len);
+	mutex_unlock(&lm_registry_lock);
+	if (!r && !shared) {
+		/* The device may be suspended, and memory wait for its I/O. */
 		noio = memalloc_noio_save();
 		m = lm_migration_new(cfg, why, len);
 		memalloc_noio_restore(noio);
-		if (!IS_ERR(m))
+		if (IS_ERR(m)) {
+			mutex_unlock(&lm_registry_making);
+			return m;
+		}
+		mutex_lock(&lm_registry_lock);
+		/* Another table may have gone live. */
+		r = lm_registry_find(cfg, &shared, why, len);
+		if (!r && !shared)
 			list_add(&m->node, &lm_registry);
+		mutex_unlock(&lm_registry_lock);
 	}
-	mutex_unlock(&lm_registry_lock);
-	return m;
+	mutex_unlock(&lm_registry_making);
+
+	if (m && (r || shared)) {
+		lm_phase_exit(m);
+		lm_migration_free(m);
+	}
+	if (r)
+		return ERR_PTR(r);
+	return shared ? shared : m;
 }
 
 /**

@@ -46,7 +46,8 @@ static void lm_save_check(struct lm_target *t)
 	lm_phase_event(t->m);
 	/* Those that wait need not any more. */
 	queue_work(s->commit_wq, &s->commit_work);
-	mod_delayed_work(s->wq, &s->work, LM_SAVE_INTERVAL);
+	if (!READ_ONCE(s->stopped))
+		mod_delayed_work(s->wq, &s->work, LM_SAVE_INTERVAL);
 }
 
 /* ------------------------------------------------------------------------
@@ -103,16 +104,23 @@ void lm_save_watch(struct lm_target *t, unsigned long timeout)
 	if (!t->m->meta)
 		return;
 	spin_lock_irq(&s->lock);
-	first = list_first_entry_or_null(&s->recording, struct lm_meta_wait,
-					 node);
+	/* The worker may be stuck with others than those it has taken. */
+	first = list_first_entry_or_null(list_empty(&s->recording) ?
+					 &s->records : &s->recording,
+					 struct lm_meta_wait, node);
 	overdue = first && time_after(jiffies, first->since + timeout);
 	spin_unlock_irq(&s->lock);
 
-	if (lm_meta_give_up(t->m->meta, overdue ? 0 : timeout) || overdue) {
-		lm_save_check(t);
-		lm_meta_release(t->m->meta);
-		lm_save_recorded(s);
-	}
+	lm_meta_give_up(t->m->meta, overdue ? 0 : timeout);
+	if (!lm_meta_has_failed(t->m->meta))
+		return;
+	lm_save_check(t);
+	/* Also those that have come since. */
+	lm_meta_release(t->m->meta);
+	spin_lock_irq(&s->lock);
+	list_splice_tail_init(&s->records, &s->recording);
+	spin_unlock_irq(&s->lock);
+	lm_save_recorded(s);
 }
 
 /**
@@ -455,6 +463,26 @@ void lm_save_stop(struct lm_target *t)
 		lm_phase_set_clean(m, true);
 		lm_save_now(t);
 	}
+	flush_work(&s->commit_work);
+	cancel_delayed_work_sync(&s->work);
+}
+
+/**
+ * lm_save_halt - the instance is about to go
+ * @t: the instance; nothing is in flight.
+ *
+ * Also where it was never suspended properly.
+ *
+ * Context: process, sleeps.
+ */
+void lm_save_halt(struct lm_target *t)
+{
+	struct lm_save *s = &t->save;
+
+	if (!s->wq)
+		return;
+	WRITE_ONCE(s->stopped, true);
+	cancel_delayed_work_sync(&s->work);
 	flush_work(&s->commit_work);
 	cancel_delayed_work_sync(&s->work);
 }

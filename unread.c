@@ -29,7 +29,8 @@ bool lm_unread_failed(struct lm_migration *m, u64 region)
 	if (tries > LM_READ_TRIES)
 		return false;
 	/* Without memory it counts as its first try, for ever. */
-	xa_store(&m->unread, region, xa_mk_value(tries), GFP_NOIO);
+	xa_store(&m->unread, region, xa_mk_value(tries),
+		 GFP_NOWAIT | __GFP_NOWARN);
 	return tries == LM_READ_TRIES;
 }
 

@@ -22,6 +22,8 @@
 /* How often a check is tried again, and how long after. */
 #define LM_CHECK_TRIES	8
 #define LM_CHECK_DELAY	(HZ / 50)
+/* Those that let bios end must not wait for memory: swap may be on them. */
+#define LM_CHECK_GFP	(GFP_NOWAIT | __GFP_NOWARN)
 
 /**
  * struct lm_check - one comparison under way.
@@ -34,6 +36,9 @@
  * @nr_pages: how many pages it has for each leg.
  * @busy: it is under way.
  * @reading: the legs are being read.
+ * @given_up: a leg does not answer, and its range was let go; or all have.
+ * @since: when it was begun to read, jiffies.
+ * @back: a bit for each leg that has answered.
  * @pending: reads that have not ended.
  * @status: of the reads.
  * @skip: regions that are not compared, or were already.
@@ -51,6 +56,9 @@ struct lm_check {
 	unsigned int nr_pages;
 	bool busy;
 	bool reading;
+	atomic_t given_up;
+	unsigned long since;
+	unsigned long back;
 	atomic_t pending;
 	blk_status_t status[LM_NR_LEGS];
 	DECLARE_BITMAP(skip, LM_CHUNK_REGIONS);
@@ -58,6 +66,9 @@ struct lm_check {
 	struct lm_leg_bios bios;
 	struct bio_vec vecs[];
 };
+
+/* @given_up of a check */
+enum { LM_CHECK_HOLDS, LM_CHECK_WAITS, LM_CHECK_IS_BACK, LM_CHECK_GIVEN_UP };
 
 /* ------------------------------------------------------------------------
  * Memory
@@ -83,7 +94,7 @@ static struct lm_check *lm_check_alloc(struct lm_target *t)
 	unsigned int i, nr = max(LM_CHECK_SECTORS, region) / PAGE_SECTORS;
 	struct lm_check *c;
 
-	c = kzalloc(struct_size(c, vecs, 2 * nr), GFP_NOIO);
+	c = kzalloc(struct_size(c, vecs, 2 * nr), LM_CHECK_GFP);
 	if (!c)
 		return NULL;
 	c->t = t;
@@ -92,7 +103,7 @@ static struct lm_check *lm_check_alloc(struct lm_target *t)
 	c->range.kind = LM_RANGE_CHECK;
 	INIT_DELAYED_WORK(&c->work, lm_check_work);
 	for (i = 0; i < 2 * nr; i++) {
-		c->vecs[i].bv_page = alloc_page(GFP_NOIO);
+		c->vecs[i].bv_page = alloc_page(LM_CHECK_GFP);
 		if (!c->vecs[i].bv_page) {
 			lm_check_free(c);
 			return NULL;
@@ -140,28 +151,41 @@ static bool lm_check_is_same(const struct lm_check *c, unsigned int region)
 	return true;
 }
 
+static void lm_check_dec(struct lm_check *c)
+{
+	if (atomic_dec_and_test(&c->pending))
+		queue_delayed_work(c->t->done_wq, &c->work, 0);
+}
+
 static void lm_check_endio(struct bio *bio)
 {
 	struct lm_check *c = bio->bi_private;
 	enum lm_leg leg = bio == &c->bios.source ? LM_SOURCE : LM_DEST;
 
 	c->status[leg] = bio->bi_status;
-	if (atomic_dec_and_test(&c->pending))
-		queue_delayed_work(c->t->done_wq, &c->work, 0);
+	set_bit(leg, &c->back);
+	lm_check_dec(c);
 }
 
-static void lm_check_over(struct lm_check *c)
+/* One check less under way. */
+static void lm_check_idle(struct lm_target *t)
 {
-	struct lm_target *t = c->t;
 	struct lm_verifier *v = &t->verifier;
 
-	WRITE_ONCE(c->busy, false);
 	/* Under the lock, or lm_verify_wait() might return before all this. */
 	spin_lock_irq(&v->idle.lock);
 	if (atomic_dec_and_test(&v->busy))
 		wake_up_all_locked(&v->idle);
 	lm_verify_kick(t);
 	spin_unlock_irq(&v->idle.lock);
+}
+
+static void lm_check_over(struct lm_check *c)
+{
+	struct lm_target *t = c->t;
+
+	WRITE_ONCE(c->busy, false);
+	lm_check_idle(t);
 }
 
 /* Read what is to be compared from both legs. */
@@ -187,7 +211,10 @@ static void lm_check_read(struct lm_check *c)
 	}
 
 	c->reading = true;
+	c->since = jiffies;
+	c->back = 0;
 	atomic_set(&c->pending, LM_NR_LEGS);
+	atomic_set_release(&c->given_up, LM_CHECK_WAITS);
 	for (leg = 0; leg < LM_NR_LEGS; leg++) {
 		struct bio *bio = lm_leg_bio(&c->bios, leg);
 
@@ -210,7 +237,7 @@ static void lm_check_differs(struct lm_check *c, unsigned int region)
 	DMERR_LIMIT("%s: the legs differ in the %llu sectors from %llu on: they are copied again from the active leg",
 		    dm_device_name(m->md),
 		    (u64)(lm_check_sector(c, region + 1) - start), (u64)start);
-	lm_phase_clear(m, start, lm_check_sector(c, region + 1));
+	lm_phase_mismatch(m, start, lm_check_sector(c, region + 1));
 	/* At once: no write of a guest tells the metadata. */
 	lm_save_kick(c->t);
 }
@@ -254,6 +281,13 @@ static void lm_check_work(struct work_struct *work)
 
 	if (c->reading) {
 		c->reading = false;
+		if (atomic_cmpxchg(&c->given_up, LM_CHECK_WAITS,
+				   LM_CHECK_IS_BACK) == LM_CHECK_GIVEN_UP) {
+			lm_phase_io_end(m, LM_BOTH_LEGS);
+			WRITE_ONCE(c->busy, false);
+			lm_left_behind_end(c->t);
+			return;
+		}
 		lm_check_compare(c);
 		left = c->nr - bitmap_weight(c->skip, c->nr);
 		if (!left) {
@@ -271,6 +305,65 @@ static void lm_check_work(struct work_struct *work)
 		return;
 	}
 	lm_check_read(c);
+}
+
+/**
+ * lm_check_is_overdue - does a check wait for a leg for too long?
+ * @range: a check's; its bucket's lock is held.
+ * @leg: the leg.
+ * @timeout: jiffies.
+ *
+ * Context: any.
+ */
+bool lm_check_is_overdue(const struct lm_range *range, enum lm_leg leg,
+			 unsigned long timeout)
+{
+	const struct lm_check *c = container_of(range, struct lm_check, range);
+
+	/* Pairs with lm_check_read(). */
+	return atomic_read_acquire(&c->given_up) == LM_CHECK_WAITS &&
+	       !test_bit(leg, &c->back) && time_after(jiffies, c->since + timeout);
+}
+
+/**
+ * lm_check_give_up - do not wait for a check that is overdue
+ * @range: the check's; its bucket's lock is held.
+ *
+ * Context: any.
+ * Return: true if lm_check_let_go() is owed, without that lock.
+ */
+bool lm_check_give_up(struct lm_range *range)
+{
+	struct lm_check *c = container_of(range, struct lm_check, range);
+
+	/* The range must be gone before the check goes on. */
+	if (!atomic_inc_not_zero(&c->pending))
+		return false;
+	if (atomic_cmpxchg(&c->given_up, LM_CHECK_WAITS, LM_CHECK_GIVEN_UP) ==
+	    LM_CHECK_WAITS)
+		return true;
+	lm_check_dec(c);
+	return false;
+}
+
+/**
+ * lm_check_let_go - let the range go of a check that was given up
+ * @range: the check's.
+ *
+ * Context: process.
+ */
+void lm_check_let_go(struct lm_range *range)
+{
+	struct lm_check *c = container_of(range, struct lm_check, range);
+	struct lm_target *t = c->t;
+
+	lm_range_unlock(&t->m->ranges, range);
+	atomic64_add(c->nr - bitmap_weight(c->skip, c->nr),
+		     &t->m->verify.skipped);
+	atomic_inc(&t->left_behind);
+	lm_check_dec(c);
+	/* A suspend need not wait for it. */
+	lm_check_idle(t);
 }
 
 /* ------------------------------------------------------------------------

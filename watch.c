@@ -25,6 +25,7 @@ struct lm_watch {
 	bool overdue;
 	struct list_head writes;	/* by lm_io.wait.node */
 	struct list_head jobs;		/* by lm_range.grant */
+	struct list_head checks;	/* the same */
 };
 
 static struct lm_io *lm_watch_io(struct lm_range *range)
@@ -40,6 +41,8 @@ static void lm_watch_range(struct lm_range *range, void *arg)
 
 	if (range->kind == LM_RANGE_COPY)
 		w->overdue |= lm_job_is_overdue(range, w->leg, w->timeout);
+	else if (range->kind == LM_RANGE_CHECK)
+		w->overdue |= lm_check_is_overdue(range, w->leg, w->timeout);
 	else if (req)
 		w->overdue |= lm_sent_is_overdue(&req->sent, w->leg, w->timeout);
 }
@@ -54,6 +57,10 @@ static void lm_watch_give_up_range(struct lm_range *range, void *arg)
 		if (lm_job_is_overdue(range, w->leg, w->timeout) &&
 		    lm_job_give_up(range))
 			list_add_tail(&range->grant, &w->jobs);
+	} else if (range->kind == LM_RANGE_CHECK) {
+		if (lm_check_is_overdue(range, w->leg, w->timeout) &&
+		    lm_check_give_up(range))
+			list_add_tail(&range->grant, &w->checks);
 	} else if (req && lm_sent_is_overdue(&req->sent, w->leg, w->timeout) &&
 		   lm_sent_give_up(&req->sent, w->leg)) {
 		list_add_tail(&lm_watch_io(range)->wait.node, &w->writes);
@@ -70,6 +77,8 @@ static void lm_watch_give_up(struct lm_watch *w)
 	lm_ranges_for_each(ranges, lm_watch_give_up_range, w);
 	list_for_each_entry_safe(range, next_range, &w->jobs, grant)
 		lm_job_let_go(range);
+	list_for_each_entry_safe(range, next_range, &w->checks, grant)
+		lm_check_let_go(range);
 	list_for_each_entry_safe(wait, next, &w->writes, node)
 		lm_mirror_give_up(container_of(wait, struct lm_io, wait), w->leg);
 	while (lm_flush_give_up_one(w->t, w->leg, w->timeout))
@@ -85,6 +94,7 @@ static void lm_watch_look(struct lm_target *t, unsigned int ms)
 		.timeout = msecs_to_jiffies(ms),
 		.writes = LIST_HEAD_INIT(w.writes),
 		.jobs = LIST_HEAD_INIT(w.jobs),
+		.checks = LIST_HEAD_INIT(w.checks),
 	};
 
 	lm_ranges_for_each(&m->ranges, lm_watch_range, &w);

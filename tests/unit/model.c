@@ -383,7 +383,7 @@ static void model_check_cell(unsigned int c)
 		return;
 	speaks = p->standby == LM_ATTACHED ||
 		 (p->standby == LM_FAILED && p->leg[model_standby()].idle &&
-		  !lm_unflushed_test(b, sector));
+		  !ATOMICALLY(lm_unflushed_test(b, sector)));
 	if (speaks && !same_content(sim.leg[LM_SOURCE].now[c].content,
 				    sim.leg[LM_DEST].now[c].content))
 		FAIL("cell %u differs, though its bit is set: %x, %x", c,

@@ -118,6 +118,39 @@ lm_wait_phase m switched
 legs_equal /dev/vda /dev/vdb
 dmsetup remove m
 
+note "both hang, and the standby answers first: no error, and no range let go"
+create
+lm_wait_phase m synced
+hang src
+hang dst
+dd if=/dev/urandom of=/dev/mapper/m bs=4k count=1 oflag=direct conv=notrunc 2>/run/dd.err &
+writer=$!
+lm_wait_phase m degraded 10
+sleep 1
+unhang dst
+sleep 2
+lm_is m in_flight 1 || die "the write has ended without the active leg: $(dmsetup status m)"
+unhang src
+wait $writer || die "the guest sees an error of a leg that is slow: $(cat /run/dd.err)"
+lm_reattach m
+lm_wait_phase m synced
+legs_equal /dev/vda /dev/vdb
+
+note "verify on a leg that hangs: it ends, and suspend does not wait for it"
+lm_msg m copy_rate 1024
+lm_msg m verify
+lm_wait_above m verified 10
+hang dst
+lm_wait_phase m degraded 10
+timeout 20 dmsetup suspend m || die "suspend waits for a check that hangs"
+dmsetup resume m
+unhang dst
+lm_reattach m
+lm_msg m copy_rate 0
+lm_wait_phase m synced
+lm_is m mismatches 0 || die "a false alarm"
+dmsetup remove m
+
 note "0 is for never"
 lm_create m /dev/mapper/src /dev/mapper/dst standby_timeout 0
 lm_wait_phase m synced

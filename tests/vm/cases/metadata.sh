@@ -76,6 +76,18 @@ lm_create m $S $D metadata $M
 [ "$(lm_field m copied)" -eq 0 ] || die "something was copied again"
 legs_equal $S $D
 
+note "detached by the line: what the source lacks then is durable"
+dmsetup remove m
+lm_create m $S $D metadata $M detached
+lm_is m phase degraded || die "not degraded: $(dmsetup status m)"
+write_at /dev/mapper/m 512 2
+crash
+lm_create n $S2 $D2 metadata $M2 paused
+lm_is n active dest || die "the source is active, and lacks a write: $(dmsetup status n)"
+dmsetup remove n
+lm_reattach m
+lm_wait_phase m switched
+
 note "an unclean stop: the source is active, and only what was written is copied"
 wait_until 20 no_active $M || die "the active-writes bits are not cleared"
 sleep 0.5
