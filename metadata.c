@@ -28,80 +28,21 @@
  * here, to something that may be on disk at that moment, and written and
  * flushed before the next step.
  *
- * What the bits mean to a migration, and when they may be saved, is save.c's.
+ * The bytes are metadata-format.c's.  What the bits mean to a migration, and
+ * when they may be saved, is save.c's.
  */
-#include "dm-livemigrate.h"
+#include "metadata-format.h"
 
-#include <linux/crc32c.h>
 #include <linux/dm-bufio.h>
 #include <linux/random.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
-#define LM_META_VERSION		1
-#define LM_META_BLOCK		4096U
-#define LM_META_BLOCK_SECTORS	(LM_META_BLOCK >> SECTOR_SHIFT)
-#define LM_META_COPIES		2	/* of the superblock, in blocks 0 and 1 */
-
-/* "LMsb", "LMaw", "LMbm" */
-#define LM_META_SUPER		0x62734d4cU
-#define LM_META_ACTIVE		0x77614d4cU
-#define LM_META_BITMAP		0x6d624d4cU
-
-#define LM_META_HEADER		32U
-#define LM_META_PAYLOAD		(SECTOR_SIZE - LM_META_HEADER)
-/* How many bits a sector holds: those of whole chunks, whatever the region. */
-#define LM_META_BITS		(LM_META_PAYLOAD * BITS_PER_BYTE)
-#define LM_META_LONGS		(LM_META_BITS / BITS_PER_LONG)
-#define LM_META_BLOCK_BITS	(LM_META_BITS * LM_META_BLOCK_SECTORS)
-#define LM_META_BLOCK_LONGS	(LM_META_LONGS * LM_META_BLOCK_SECTORS)
-
-/*
- * On disk, little endian.  The checksum, CRC32C with all bits set at first and no
- * inversion at the end, covers the sector from @magic on.
- */
-struct lm_disk_sector {
-	__le32 csum;			/*   0 */
-	__le32 magic;			/*   4 */
-	__le64 index;			/*   8: sector of the device */
-	__u8 uuid[16];			/*  16: made with the superblock */
-	__u8 payload[LM_META_PAYLOAD];	/*  32 */
-} __packed;
-
-struct lm_disk_leg {
-	__le64 start;			/* first sector of the data */
-	__le64 size;			/* of the device, sectors */
-	__u8 id[LM_META_ID];		/* what dm or a partition calls it */
-} __packed;
-
-/* The payload of a superblock. */
-struct lm_disk_super {
-	__le32 version;			/*  32 */
-	__le32 flags;			/*  36: LM_DISK_... */
-	__le64 generation;		/*  40 */
-	__le64 len;			/*  48: of the migration, sectors */
-	__le32 region_size;		/*  56: sectors */
-	__le32 reserved;		/*  60 */
-	struct lm_disk_leg leg[LM_NR_LEGS]; /* 64, 224 */
-} __packed;
-
-#define LM_DISK_DEST_ACTIVE	BIT(0)
-#define LM_DISK_STANDBY_FAILED	BIT(1)
-#define LM_DISK_STANDBY_DROPPED	BIT(2)
-#define LM_DISK_INCOMPLETE	BIT(3)	/* the source lacks a write */
-#define LM_DISK_SYNCED		BIT(4)
-#define LM_DISK_CLEAN		BIT(5)	/* nothing was under way at the end */
-#define LM_DISK_STALE		BIT(6)	/* a write of metadata has failed */
-#define LM_DISK_FLAGS		(BIT(7) - 1)
-
 /**
  * struct lm_meta - an open metadata device.
  * @bufio: its blocks.
- * @geometry: what it was made for.
- * @uuid: in every sector, so that those of an earlier migration do not count.
- * @generation: of the superblock, counts up.
- * @recorded: what the superblock says.
+ * @super: what the superblock says.
  * @is_new: there is nothing on it yet.
  * @failed: a write has failed: nothing on it counts any more.
  * @stale: it says so itself.
@@ -127,10 +68,7 @@ struct lm_disk_super {
  */
 struct lm_meta {
 	struct dm_bufio_client *bufio;
-	struct lm_geometry geometry;
-	u8 uuid[16];
-	u64 generation;
-	struct lm_meta_state recorded;
+	struct lm_super super;
 	bool is_new;
 	bool failed;
 	bool stale;
@@ -156,164 +94,38 @@ struct lm_meta {
 };
 
 /* ------------------------------------------------------------------------
- * Sectors
+ * Opening
  */
 
-static u32 lm_sector_csum(const struct lm_disk_sector *s)
+static enum lm_super_verdict lm_meta_read_super(struct lm_meta *meta,
+						unsigned int copy,
+						struct lm_super *super)
 {
-	return crc32c(~0U, &s->magic,
-		      SECTOR_SIZE - offsetof(struct lm_disk_sector, magic));
-}
-
-static void lm_sector_seal(const struct lm_meta *meta, struct lm_disk_sector *s,
-			   u32 magic, u64 index)
-{
-	s->magic = cpu_to_le32(magic);
-	s->index = cpu_to_le64(index);
-	memcpy(s->uuid, meta->uuid, sizeof(s->uuid));
-	s->csum = cpu_to_le32(lm_sector_csum(s));
-}
-
-static bool lm_sector_is_good(const struct lm_disk_sector *s, u32 magic,
-			      u64 index)
-{
-	return le32_to_cpu(s->magic) == magic && le64_to_cpu(s->index) == index &&
-	       le32_to_cpu(s->csum) == lm_sector_csum(s);
-}
-
-/* A good one, of this migration and none that was here before. */
-static bool lm_sector_is_ours(const struct lm_meta *meta,
-			      const struct lm_disk_sector *s, u32 magic,
-			      u64 index)
-{
-	return lm_sector_is_good(s, magic, index) &&
-	       !memcmp(s->uuid, meta->uuid, sizeof(s->uuid));
-}
-
-static void lm_sector_set_bits(struct lm_disk_sector *s,
-			       const unsigned long *bits, unsigned int nr)
-{
-	u64 words[LM_META_BITS / 64] = { };
-	unsigned int i;
-
-	bitmap_to_arr64(words, bits, nr);
-	for (i = 0; i < ARRAY_SIZE(words); i++) {
-		__le64 word = cpu_to_le64(words[i]);
-
-		memcpy(s->payload + i * sizeof(word), &word, sizeof(word));
-	}
-}
-
-static void lm_sector_get_bits(const struct lm_disk_sector *s,
-			       unsigned long *bits, unsigned int nr)
-{
-	u64 words[LM_META_BITS / 64];
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(words); i++) {
-		__le64 word;
-
-		memcpy(&word, s->payload + i * sizeof(word), sizeof(word));
-		words[i] = le64_to_cpu(word);
-	}
-	bitmap_from_arr64(bits, words, nr);
-}
-
-/* How many of @nr bits lie in the sector that begins with bit @first. */
-static unsigned int lm_sector_nr(u64 first, u64 nr)
-{
-	return first < nr ? min_t(u64, nr - first, LM_META_BITS) : 0;
-}
-
-/* ------------------------------------------------------------------------
- * The superblock
- */
-
-static u32 lm_super_flags(const struct lm_meta_state *state)
-{
-	return (state->active == LM_DEST ? LM_DISK_DEST_ACTIVE : 0) |
-	       (state->standby == LM_FAILED ? LM_DISK_STANDBY_FAILED : 0) |
-	       (state->standby == LM_DROPPED ? LM_DISK_STANDBY_DROPPED : 0) |
-	       (state->source_incomplete ? LM_DISK_INCOMPLETE : 0) |
-	       (state->synced ? LM_DISK_SYNCED : 0) |
-	       (state->clean ? LM_DISK_CLEAN : 0);
-}
-
-static void lm_super_state(u32 flags, struct lm_meta_state *state)
-{
-	state->active = flags & LM_DISK_DEST_ACTIVE ? LM_DEST : LM_SOURCE;
-	state->standby = flags & LM_DISK_STANDBY_DROPPED ? LM_DROPPED :
-			 flags & LM_DISK_STANDBY_FAILED ? LM_FAILED :
-							  LM_ATTACHED;
-	state->source_incomplete = flags & LM_DISK_INCOMPLETE;
-	state->synced = flags & LM_DISK_SYNCED;
-	state->clean = flags & LM_DISK_CLEAN;
-}
-
-static void lm_super_fill(const struct lm_meta *meta, struct lm_disk_sector *s,
-			  u32 flags)
-{
-	const struct lm_geometry *g = &meta->geometry;
-	struct lm_disk_super super = {
-		.version = cpu_to_le32(LM_META_VERSION),
-		.flags = cpu_to_le32(flags),
-		.generation = cpu_to_le64(meta->generation),
-		.len = cpu_to_le64(g->len),
-		.region_size = cpu_to_le32(g->region_size),
-	};
-	enum lm_leg leg;
-
-	for (leg = 0; leg < LM_NR_LEGS; leg++) {
-		super.leg[leg].start = cpu_to_le64(g->leg[leg].start);
-		super.leg[leg].size = cpu_to_le64(g->leg[leg].size);
-		memcpy(super.leg[leg].id, g->leg[leg].id, LM_META_ID);
-	}
-	static_assert(sizeof(super) <= LM_META_PAYLOAD);
-	memcpy(s->payload, &super, sizeof(super));
-}
-
-enum lm_super_verdict { LM_SUPER_NONE, LM_SUPER_BAD, LM_SUPER_GOOD };
-
-/* What does copy @copy say?  @super is valid if it is good. */
-static enum lm_super_verdict lm_super_read(struct lm_meta *meta,
-					   unsigned int copy,
-					   struct lm_disk_super *super, u8 *uuid)
-{
-	enum lm_super_verdict verdict = LM_SUPER_BAD;
-	struct lm_disk_sector *s;
+	enum lm_super_verdict verdict;
+	struct lm_disk_sector *block;
 	struct dm_buffer *buffer;
 
-	s = dm_bufio_read(meta->bufio, copy, &buffer);
-	if (IS_ERR(s))
+	block = dm_bufio_read(meta->bufio, copy, &buffer);
+	if (IS_ERR(block))
 		return LM_SUPER_BAD;
-	if (lm_sector_is_good(s, LM_META_SUPER, copy * LM_META_BLOCK_SECTORS)) {
-		verdict = LM_SUPER_GOOD;
-		memcpy(super, s->payload, sizeof(*super));
-		memcpy(uuid, s->uuid, sizeof(s->uuid));
-	} else if (!memchr_inv(s, 0, LM_META_BLOCK)) {
-		verdict = LM_SUPER_NONE;
-	}
+	verdict = lm_super_decode(block, copy, super);
 	dm_bufio_release(buffer);
 	return verdict;
 }
 
 /* Take over what the newer of the good copies says. */
-static int lm_super_load(struct lm_meta *meta, struct lm_geometry *found,
-			 char *why, size_t len)
+static int lm_meta_load_super(struct lm_meta *meta, char *why, size_t len)
 {
-	struct lm_disk_super super[LM_META_COPIES], *best = NULL;
 	unsigned int copy, none = 0;
-	u8 uuid[LM_META_COPIES][16];
-	enum lm_leg leg;
+	struct lm_super super;
+	bool found = false;
 
 	for (copy = 0; copy < LM_META_COPIES; copy++) {
-		switch (lm_super_read(meta, copy, &super[copy], uuid[copy])) {
+		switch (lm_meta_read_super(meta, copy, &super)) {
 		case LM_SUPER_GOOD:
-			if (best && le64_to_cpu(best->generation) >=
-				    le64_to_cpu(super[copy].generation))
-				break;
-			best = &super[copy];
-			memcpy(meta->uuid, uuid[copy], sizeof(meta->uuid));
+			if (!found || super.generation > meta->super.generation)
+				meta->super = super;
+			found = true;
 			break;
 		case LM_SUPER_NONE:
 			none++;
@@ -322,122 +134,13 @@ static int lm_super_load(struct lm_meta *meta, struct lm_geometry *found,
 			break;
 		}
 	}
-	if (!best) {
-		meta->is_new = none == LM_META_COPIES;
-		if (meta->is_new)
-			return 0;
-		snprintf(why, len,
-			 "the metadata device holds neither sound metadata nor zeroes: name another, or zero its first 8 KiB if nothing on it is needed");
-		return -EINVAL;
-	}
-	if (le32_to_cpu(best->version) != LM_META_VERSION ||
-	    le32_to_cpu(best->flags) & ~LM_DISK_FLAGS) {
-		snprintf(why, len,
-			 "the metadata is of version %u, and this module knows version %u: use the module that made it",
-			 le32_to_cpu(best->version), LM_META_VERSION);
-		return -EINVAL;
-	}
-	meta->generation = le64_to_cpu(best->generation);
-	meta->stale = le32_to_cpu(best->flags) & LM_DISK_STALE;
-	lm_super_state(le32_to_cpu(best->flags), &meta->recorded);
-	found->len = le64_to_cpu(best->len);
-	found->region_size = le32_to_cpu(best->region_size);
-	for (leg = 0; leg < LM_NR_LEGS; leg++) {
-		found->leg[leg].start = le64_to_cpu(best->leg[leg].start);
-		found->leg[leg].size = le64_to_cpu(best->leg[leg].size);
-		memcpy(found->leg[leg].id, best->leg[leg].id, LM_META_ID);
-		found->leg[leg].id[LM_META_ID - 1] = '\0';
-	}
-	return 0;
+	meta->is_new = none == LM_META_COPIES;
+	if (found || meta->is_new)
+		return 0;
+	snprintf(why, len,
+		 "the metadata device holds neither sound metadata nor zeroes: name another, or zero its first 8 KiB if nothing on it is needed");
+	return -EINVAL;
 }
-
-static const char *lm_leg_word(enum lm_leg leg)
-{
-	return leg == LM_SOURCE ? "source" : "dest";
-}
-
-/* Is a line's leg the one that the metadata was made for? */
-static int lm_check_leg(enum lm_leg leg, const struct lm_leg_geometry *has,
-			const struct lm_leg_geometry *is, char *why, size_t len)
-{
-	if (has->start != is->start || has->size != is->size) {
-		snprintf(why, len,
-			 "the metadata was made for a %s of %llu sectors used from %llu on, and this one has %llu and is used from %llu on: name the legs of that migration, or another metadata device",
-			 lm_leg_word(leg), has->size, has->start, is->size,
-			 is->start);
-		return -EINVAL;
-	}
-	/* Only if both are known: names come and go, other than sizes. */
-	if (has->id[0] && is->id[0] && strcmp(has->id, is->id)) {
-		snprintf(why, len,
-			 "the metadata was made for the %s with the UUID %.60s, and this one has %.60s: name the legs of that migration, in their roles",
-			 lm_leg_word(leg), has->id, is->id);
-		return -EINVAL;
-	}
-	return 0;
-}
-
-/* Does the line @is fit the metadata, which was made for @has? */
-static int lm_check_geometry(const struct lm_meta *meta,
-			     const struct lm_geometry *has,
-			     const struct lm_geometry *is, char *why, size_t len)
-{
-	bool final = meta->recorded.standby == LM_DROPPED;
-	enum lm_leg leg;
-	int r;
-
-	if (meta->stale) {
-		snprintf(why, len,
-			 "the metadata is out of date, because writing it has failed: find out which leg is right from the log of that time, then zero its first 8 KiB to begin anew");
-		return -EINVAL;
-	}
-	if (has->len != is->len) {
-		snprintf(why, len,
-			 "the metadata was made for %llu sectors, and the table has %llu: name the metadata of this migration",
-			 has->len, is->len);
-		return -EINVAL;
-	}
-	if (!is_power_of_2(has->region_size) || has->region_size < LM_MIN_REGION ||
-	    has->region_size > LM_MAX_REGION) {
-		snprintf(why, len,
-			 "the metadata has regions of %u sectors, which cannot be: zero its first 8 KiB to begin anew",
-			 has->region_size);
-		return -EINVAL;
-	}
-	if (is->region_size && has->region_size != is->region_size) {
-		snprintf(why, len,
-			 "region_size %u differs from the metadata's %u: leave it out",
-			 is->region_size, has->region_size);
-		return -EINVAL;
-	}
-	for (leg = 0; leg < LM_NR_LEGS; leg++) {
-		bool left = !final || leg == meta->recorded.active;
-
-		if (left && !is->leg[leg].size) {
-			snprintf(why, len,
-				 "the %s is dropped in the table and in use in the metadata: name it",
-				 lm_leg_word(leg));
-			return -EINVAL;
-		}
-		if (!left && is->leg[leg].size) {
-			snprintf(why, len,
-				 "the metadata says that the migration was %s and its %s dropped, so that holds old data: write '- 0' for it, or use the %s without this target",
-				 leg == LM_SOURCE ? "committed" : "aborted",
-				 lm_leg_word(leg),
-				 lm_leg_word(lm_other_leg(leg)));
-			return -EINVAL;
-		}
-		r = left ? lm_check_leg(leg, &has->leg[leg], &is->leg[leg],
-					why, len) : 0;
-		if (r)
-			return r;
-	}
-	return 0;
-}
-
-/* ------------------------------------------------------------------------
- * Opening
- */
 
 /**
  * lm_meta_close - let a metadata device go
@@ -464,7 +167,7 @@ void lm_meta_close(struct lm_meta *meta)
 static int lm_meta_layout(struct lm_meta *meta, sector_t size, char *why,
 			  size_t len)
 {
-	const struct lm_geometry *g = &meta->geometry;
+	const struct lm_geometry *g = &meta->super.geometry;
 	u64 blocks;
 
 	meta->chunk_regions = LM_CHUNK_SECTORS / g->region_size;
@@ -520,7 +223,6 @@ struct lm_meta *lm_meta_open(struct block_device *bdev,
 			     unsigned int region_size, char *why, size_t len)
 {
 	sector_t size = bdev_nr_sectors(bdev);
-	struct lm_geometry found = { };
 	struct lm_meta *meta;
 	int r = -ENOMEM;
 
@@ -531,7 +233,6 @@ struct lm_meta *lm_meta_open(struct block_device *bdev,
 	spin_lock_init(&meta->lock);
 	INIT_LIST_HEAD(&meta->waiting);
 	mutex_init(&meta->commit);
-	meta->geometry = *g;
 
 	if (size < LM_META_COPIES * LM_META_BLOCK_SECTORS ||
 	    bdev_logical_block_size(bdev) > LM_META_BLOCK) {
@@ -548,24 +249,24 @@ struct lm_meta *lm_meta_open(struct block_device *bdev,
 		meta->bufio = NULL;
 		goto bad;
 	}
-	r = lm_super_load(meta, &found, why, len);
+	r = lm_meta_load_super(meta, why, len);
 	if (r)
 		goto bad;
 	if (meta->is_new) {
+		meta->super.geometry = *g;
 		if (!g->region_size)
-			meta->geometry.region_size = region_size;
+			meta->super.geometry.region_size = region_size;
 		if (!g->leg[LM_SOURCE].size || !g->leg[LM_DEST].size) {
 			snprintf(why, len,
 				 "a migration that has ended needs no metadata: leave it out");
 			r = -EINVAL;
 			goto bad;
 		}
-		get_random_bytes(meta->uuid, sizeof(meta->uuid));
+		get_random_bytes(meta->super.uuid, sizeof(meta->super.uuid));
 	} else {
-		r = lm_check_geometry(meta, &found, g, why, len);
+		r = lm_super_check(&meta->super, g, why, len);
 		if (r)
 			goto bad;
-		meta->geometry = found;
 	}
 	r = lm_meta_layout(meta, size, why, len);
 	if (!r)
@@ -586,7 +287,7 @@ bad:
  */
 unsigned int lm_meta_region_size(const struct lm_meta *meta)
 {
-	return meta->geometry.region_size;
+	return meta->super.geometry.region_size;
 }
 
 /**
@@ -599,13 +300,19 @@ unsigned int lm_meta_region_size(const struct lm_meta *meta)
  */
 bool lm_meta_recorded(const struct lm_meta *meta, struct lm_meta_state *state)
 {
-	*state = meta->recorded;
+	*state = meta->super.state;
 	return !meta->is_new;
 }
 
 /* ------------------------------------------------------------------------
  * Reading the bits
  */
+
+/* How many of @nr bits lie in the sector that begins with bit @first. */
+static unsigned int lm_sector_nr(u64 first, u64 nr)
+{
+	return first < nr ? min_t(u64, nr - first, LM_META_BITS) : 0;
+}
 
 /*
  * One sector's bits, [first, first + nr) of what it is one of.  A sector that
@@ -628,7 +335,7 @@ static bool lm_meta_read_bits(struct lm_meta *meta, u32 magic, u64 sector,
 	if (IS_ERR(s))
 		return false;
 	s += sector % LM_META_BLOCK_SECTORS;
-	if (lm_sector_is_ours(meta, s, magic, sector))
+	if (lm_sector_is_ours(s, meta->super.uuid, magic, sector))
 		lm_sector_get_bits(s, meta->sector, nr);
 	dm_bufio_release(buffer);
 	return true;
@@ -783,7 +490,7 @@ static int lm_meta_put_bits(struct lm_meta *meta, u32 magic, u64 block,
 	for (i = 0; i < LM_META_BLOCK_SECTORS; i++) {
 		lm_sector_set_bits(&s[i], bits + i * LM_META_LONGS,
 				   lm_sector_nr((u64)i * LM_META_BITS, nr));
-		lm_sector_seal(meta, &s[i], magic,
+		lm_sector_seal(&s[i], meta->super.uuid, magic,
 			       block * LM_META_BLOCK_SECTORS + i);
 	}
 	lm_meta_block_done(buffer);
@@ -847,7 +554,7 @@ static int __lm_meta_put_super(struct lm_meta *meta, u32 flags)
 
 	lockdep_assert_held(&meta->commit);
 
-	meta->generation++;
+	meta->super.generation++;
 	for (copy = 0; copy < LM_META_COPIES; copy++) {
 		struct lm_disk_sector *s;
 		struct dm_buffer *buffer;
@@ -855,9 +562,7 @@ static int __lm_meta_put_super(struct lm_meta *meta, u32 flags)
 		s = lm_meta_block(meta, copy, &buffer);
 		if (!s)
 			return -EIO;
-		lm_super_fill(meta, s, flags);
-		lm_sector_seal(meta, s, LM_META_SUPER,
-			       copy * LM_META_BLOCK_SECTORS);
+		lm_super_encode(&meta->super, s, flags, copy);
 		lm_meta_block_done(buffer);
 		r = lm_meta_sync(meta);
 		if (r)
@@ -904,14 +609,14 @@ int lm_meta_record(struct lm_meta *meta,
 	 * Nobody may rely on what is about to be overwritten: who finds this
 	 * asks again, and who did not has changed the state before we look.
 	 */
-	flags = lm_super_flags(&meta->recorded);
-	WRITE_ONCE(meta->recorded.source_incomplete, false);
+	flags = lm_super_flags(&meta->super.state);
+	WRITE_ONCE(meta->super.state.source_incomplete, false);
 	/* Pairs with lm_save_lacks(). */
 	smp_mb();
 	get(arg, &state);
 	r = 0;
 	if (!meta->is_new && lm_super_flags(&state) == flags) {
-		WRITE_ONCE(meta->recorded.source_incomplete,
+		WRITE_ONCE(meta->super.state.source_incomplete,
 			   state.source_incomplete);
 		goto out;
 	}
@@ -922,7 +627,7 @@ int lm_meta_record(struct lm_meta *meta,
 	if (!r) {
 		meta->is_new = false;
 		/* Looked at without the mutex: lm_meta_records_incomplete(). */
-		meta->recorded = state;
+		meta->super.state = state;
 	}
 out:
 	mutex_unlock(&meta->commit);
@@ -957,9 +662,9 @@ void lm_meta_begin(struct lm_meta *meta)
  */
 bool lm_meta_records_incomplete(const struct lm_meta *meta)
 {
-	return READ_ONCE(meta->recorded.source_incomplete) ||
-	       (READ_ONCE(meta->recorded.standby) == LM_DROPPED &&
-		READ_ONCE(meta->recorded.active) == LM_DEST);
+	return READ_ONCE(meta->super.state.source_incomplete) ||
+	       (READ_ONCE(meta->super.state.standby) == LM_DROPPED &&
+		READ_ONCE(meta->super.state.active) == LM_DEST);
 }
 
 /**
