@@ -45,6 +45,7 @@ enum lm_step { LM_STEP_LOCK, LM_STEP_READ, LM_STEP_CHECK, LM_STEP_WRITE };
  * @range: what it copies.
  * @step: what has been begun.
  * @from: the leg it reads.
+ * @losses: lm_phase_losses() before it read.
  * @first: its first region.
  * @nr: how many regions.
  * @nr_pages: how many pages it owns.
@@ -69,6 +70,7 @@ struct lm_job {
 	struct lm_range range;
 	enum lm_step step;
 	enum lm_leg from;
+	u64 losses;
 	u64 first;
 	unsigned int nr;
 	unsigned int nr_pages;
@@ -357,6 +359,7 @@ static void lm_job_read(struct lm_job *job)
 	struct lm_migration *m = job->t->m;
 	unsigned int i;
 
+	job->losses = lm_phase_losses(m);
 	if (!lm_phase_copy_begin(m, &job->from)) {
 		lm_job_finish(job, false);
 		return;
@@ -507,12 +510,12 @@ static void lm_job_write_done(struct lm_job *job)
 	bitmap_andnot(done, job->zero, job->skip, job->nr);
 	for (from = 0; lm_job_run(job, done, &from, &end); from = end)
 		lm_phase_good(m, lm_job_sector(job, from),
-			      lm_job_sector(job, end), LM_ZERO);
+			      lm_job_sector(job, end), LM_ZERO, job->losses);
 	bitmap_or(done, job->skip, job->zero, job->nr);
 	bitmap_complement(done, done, job->nr);
 	for (from = 0; lm_job_run(job, done, &from, &end); from = end)
 		lm_phase_good(m, lm_job_sector(job, from),
-			      lm_job_sector(job, end), LM_COPIED);
+			      lm_job_sector(job, end), LM_COPIED, job->losses);
 	lm_job_finish(job, true);
 }
 

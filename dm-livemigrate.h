@@ -394,7 +394,7 @@ bool lm_phase_copy_begin(struct lm_migration *m, enum lm_leg *from);
 void lm_phase_io_end(struct lm_migration *m, unsigned int legs);
 
 void lm_phase_good(struct lm_migration *m, sector_t start, sector_t end,
-		   enum lm_cause cause);
+		   enum lm_cause cause, u64 losses);
 enum lm_leg lm_phase_failed(struct lm_migration *m, unsigned int sent,
 			    unsigned int failed, sector_t start, sector_t end);
 void lm_phase_clear(struct lm_migration *m, sector_t start, sector_t end);
@@ -412,7 +412,7 @@ void lm_phase_recover(const struct lm_meta_state *state, enum lm_leg *active,
 void lm_phase_resumed(struct lm_migration *m, const struct lm_meta_state *state);
 void lm_phase_set_clean(struct lm_migration *m, bool clean);
 bool lm_phase_source_incomplete(const struct lm_migration *m);
-u64 lm_phase_losses(struct lm_migration *m);
+u64 lm_phase_losses(const struct lm_migration *m);
 bool lm_phase_in_doubt(const struct lm_migration *m);
 void lm_phase_settle_doubt(struct lm_migration *m);
 void lm_phase_event(struct lm_migration *m);
@@ -675,6 +675,7 @@ struct lm_req {
  * struct lm_io - what mirror.c keeps with each bio of the guest.
  * @range: what a write holds, or the chunk's part where a walk is.
  * @iter: a read's iterator as it came, sectors counted from the target's start.
+ * @losses: lm_phase_losses() before it was sent.
  * @legs: a mask: where it was sent, each with a reference held.
  * @hung: a mask: those of them that were given up.
  * @end: the sector behind a walk's last.
@@ -687,6 +688,7 @@ struct lm_io {
 	struct lm_target *t;
 	enum lm_io_kind kind;
 	enum lm_leg leg;
+	u64 losses;
 	unsigned int legs;
 	unsigned int hung;
 	unsigned int emulate;

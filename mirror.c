@@ -310,7 +310,7 @@ static blk_status_t lm_io_settle(struct lm_io *io, bool equal)
 		status = io->legs & ~io->hung & LM_LEG_MASK(leg) ?
 			 lm_io_leg_bio(io, leg)->bi_status : BLK_STS_IOERR;
 	} else if (io->legs == LM_BOTH_LEGS && equal) {
-		lm_phase_good(m, start, end, LM_WRITTEN);
+		lm_phase_good(m, start, end, LM_WRITTEN, io->losses);
 	}
 	lm_phase_io_end(m, io->legs & ~io->hung);
 	return status;
@@ -426,6 +426,7 @@ static bool lm_write_send(struct lm_io *io, struct bio *bio, gfp_t gfp)
 		    !lm_req_alloc(io, bio->bi_iter.bi_size, gfp))
 			return false;
 
+		io->losses = lm_phase_losses(m);
 		io->legs = lm_phase_write_begin(m, io->range.start,
 						io->range.end);
 		if (io->legs != LM_BOTH_LEGS) {
@@ -660,6 +661,7 @@ static void lm_walk_send(struct lm_io *io)
 	if (to) {
 		lm_walk_keep(io, io->legs & ~to);
 	} else {
+		io->losses = lm_phase_losses(m);
 		io->legs = lm_phase_write_begin(m, io->range.start,
 						io->range.end);
 		to = io->legs;

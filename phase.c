@@ -64,7 +64,7 @@ static void __lm_set(struct lm_migration *m, enum lm_leg active,
 	} else if (old != LM_ATTACHED && standby == LM_ATTACHED) {
 		ref->idle = false;
 		p->attachments++;
-		p->losses++;
+		WRITE_ONCE(p->losses, p->losses + 1);
 		percpu_ref_reinit(&ref->ref);
 	}
 
@@ -431,6 +431,7 @@ void lm_phase_io_end(struct lm_migration *m, unsigned int legs)
  * @start: first sector; the range and references to both legs are held.
  * @end: the sector behind the last.
  * @cause: what brought that about.
+ * @losses: lm_phase_losses() before any of it was read or sent.
  *
  * Sets the bits of the regions that are covered whole.
  *
@@ -440,31 +441,39 @@ void lm_phase_io_end(struct lm_migration *m, unsigned int legs)
  * what it touched.  Nobody can act on the bits in between, because the standby
  * is not attached again before our reference is gone.
  *
+ * The same for an active leg that fails a flush and goes on, which @losses
+ * counts: it may have lost what this has read or written there.  Either the mark
+ * is seen by lm_phase_settle_doubt(), or the count by us.
+ *
  * Context: any; takes lm_phase.lock only where a leg has failed, or where this
  * may have been the last bit.
  */
 void lm_phase_good(struct lm_migration *m, sector_t start, sector_t end,
-		   enum lm_cause cause)
+		   enum lm_cause cause, u64 losses)
 {
 	struct lm_phase *p = &m->phase;
 	u64 first, nr, news = 0;
 	unsigned long flags;
-	bool dying;
+	bool lost;
 
 	lm_unflushed_mark(&m->bitmap, start);
 	nr = lm_bitmap_covered(&m->bitmap, start, end, &first);
 	if (nr)
 		news = lm_bitmap_set(&m->bitmap, first, nr, cause);
 
-	/* Pairs with the kill in __lm_set() and the scan after it. */
+	/*
+	 * Pairs with the kill in __lm_set() and the scan after it, and with
+	 * lm_phase_settle_doubt().
+	 */
 	smp_mb();
-	dying = percpu_ref_is_dying(&p->leg[LM_SOURCE].ref) ||
-		percpu_ref_is_dying(&p->leg[LM_DEST].ref);
-	if (likely(!dying && !(news && lm_bitmap_full(&m->bitmap))))
+	lost = percpu_ref_is_dying(&p->leg[LM_SOURCE].ref) ||
+	       percpu_ref_is_dying(&p->leg[LM_DEST].ref) ||
+	       READ_ONCE(p->losses) != losses;
+	if (likely(!lost && !(news && lm_bitmap_full(&m->bitmap))))
 		return;
 
 	spin_lock_irqsave(&p->lock, flags);
-	if (dying)
+	if (lost)
 		__lm_clear(m, start, end);
 	else if (m->poke)
 		m->poke(m->owner);
@@ -510,7 +519,7 @@ enum lm_leg lm_phase_failed(struct lm_migration *m, unsigned int sent,
 		p->complete = false;
 		__lm_clear(m, start, end);
 	} else {
-		p->losses++;
+		WRITE_ONCE(p->losses, p->losses + 1);
 		if (p->standby == LM_ATTACHED)
 			__lm_doubt(m);
 	}
@@ -557,7 +566,7 @@ void lm_phase_mismatch(struct lm_migration *m, sector_t start, sector_t end)
 	if (p->active == LM_DEST)
 		WRITE_ONCE(p->source_incomplete, true);
 	/* Bits that are being saved are older than this. */
-	p->losses++;
+	WRITE_ONCE(p->losses, p->losses + 1);
 	__lm_clear(m, start, end);
 	spin_unlock_irqrestore(&p->lock, flags);
 }
@@ -759,18 +768,14 @@ bool lm_phase_source_incomplete(const struct lm_migration *m)
  * lm_phase_losses - how often flushes have failed, or a standby come back
  * @m: the migration.
  *
- * Context: any; takes lm_phase.lock.
+ * What is read or sent after this is not reordered before it.
+ *
+ * Context: any, no lock.
  */
-u64 lm_phase_losses(struct lm_migration *m)
+u64 lm_phase_losses(const struct lm_migration *m)
 {
-	struct lm_phase *p = &m->phase;
-	unsigned long flags;
-	u64 losses;
-
-	spin_lock_irqsave(&p->lock, flags);
-	losses = p->losses;
-	spin_unlock_irqrestore(&p->lock, flags);
-	return losses;
+	/* Pairs with lm_phase.lock, under which bits are cleared after it. */
+	return smp_load_acquire(&m->phase.losses);
 }
 
 /**
@@ -1125,11 +1130,12 @@ bool lm_phase_in_doubt(const struct lm_migration *m)
 void lm_phase_settle_doubt(struct lm_migration *m)
 {
 	struct lm_phase *p = &m->phase;
-
 	u64 losses;
 
 	while (lm_phase_in_doubt(m)) {
 		losses = lm_phase_losses(m);
+		/* Pairs with lm_phase_good(): the count before the marks. */
+		smp_mb();
 		lm_phase_clear_unflushed(m);
 		/* Another one may have failed meanwhile. */
 		spin_lock_irq(&p->lock);

@@ -80,6 +80,7 @@ static void job_read(struct job *job)
 	unsigned int i;
 	bool all = true;
 
+	job->losses = lm_phase_losses(&sim.m);
 	job->begun = lm_phase_copy_begin(&sim.m, &job->from);
 	if (!job->begun) {
 		job->state = JOB_UNLOCK;
@@ -227,7 +228,8 @@ static void job_good(struct job *job, bool zero)
 			continue;
 		}
 		lm_phase_good(&sim.m, job_sector(job, from),
-			      job_sector(job, end), zero ? LM_ZERO : LM_COPIED);
+			      job_sector(job, end), zero ? LM_ZERO : LM_COPIED,
+			      job->losses);
 	}
 }
 

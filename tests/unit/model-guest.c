@@ -211,6 +211,7 @@ static void op_send(struct op *op)
 	struct lm_migration *m = &sim.m;
 	enum lm_leg leg;
 
+	op->losses = lm_phase_losses(m);
 	op->legs = lm_phase_write_begin(m, op->range.start, op->range.end);
 	if (op->kind == OP_WRITE && op->legs == LM_BOTH_LEGS && one_in(8)) {
 		/* Attached just now: it goes for memory and tries again. */
@@ -282,7 +283,7 @@ static void op_settle(struct op *op)
 		TRACE("op %ld has failed on %ld: leg %ld is active, good %ld",
 		      id(op), op->failed, leg, op->status);
 	} else if (op->legs == LM_BOTH_LEGS && op->equal) {
-		lm_phase_good(m, start, end, LM_WRITTEN);
+		lm_phase_good(m, start, end, LM_WRITTEN, op->losses);
 	}
 	op->failed = 0;
 	op->state = OP_SETTLED;

@@ -100,6 +100,7 @@ struct op {
 	u32 content;
 	sector_t end;
 	unsigned int legs, pending, failed, early;
+	u64 losses;
 	unsigned int breaks[LM_NR_LEGS];
 	unsigned int nr_parts;
 	struct {
@@ -129,6 +130,7 @@ struct job {
 	bool by_data;
 	bool failed;
 	enum lm_leg from;
+	u64 losses;
 	unsigned int breaks;
 	u64 first;
 	unsigned int nr;

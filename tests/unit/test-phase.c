@@ -61,7 +61,7 @@ static void write_all(void)
 	for (start = 0; start < NR_SECTORS; start += 1 << SHIFT) {
 		CHECK_EQ(lm_phase_write_begin(&m, start, start + (1 << SHIFT)),
 			 LM_BOTH_LEGS);
-		lm_phase_good(&m, start, start + (1 << SHIFT), LM_WRITTEN);
+		lm_phase_good(&m, start, start + (1 << SHIFT), LM_WRITTEN, lm_phase_losses(&m));
 		lm_phase_io_end(&m, LM_BOTH_LEGS);
 	}
 }
@@ -404,11 +404,11 @@ static void phase_failures(void)
 static void phase_doubt(void)
 {
 	unsigned int attachments;
-	u64 clears;
+	u64 clears, losses;
 
 	arrange(SYNCED);
 	CHECK_EQ(lm_phase_write_begin(&m, 0, 8), LM_BOTH_LEGS);
-	lm_phase_good(&m, 0, 8, LM_WRITTEN);
+	lm_phase_good(&m, 0, 8, LM_WRITTEN, lm_phase_losses(&m));
 	CHECK_EQ(lm_phase_flush_begin(&m), LM_BOTH_LEGS);
 	lm_phase_failed(&m, LM_BOTH_LEGS, LM_LEG_MASK(LM_SOURCE), 0, 0);
 	CHECK(lm_bitmap_full(&m.bitmap));
@@ -418,6 +418,21 @@ static void phase_doubt(void)
 	lm_phase_settle_doubt(&m);
 	CHECK(!lm_bitmap_any_set(&m.bitmap, 0, 1));
 	CHECK(lm_phase_wants_copy(&m, &attachments));
+	lm_phase_io_end(&m, LM_BOTH_LEGS);
+	lm_phase_io_end(&m, LM_BOTH_LEGS);
+	end();
+
+	/* A write that was in flight all the time may be lost as well. */
+	arrange(SYNCED);
+	losses = lm_phase_losses(&m);
+	CHECK_EQ(lm_phase_write_begin(&m, 0, 8), LM_BOTH_LEGS);
+	CHECK_EQ(lm_phase_flush_begin(&m), LM_BOTH_LEGS);
+	lm_phase_failed(&m, LM_BOTH_LEGS, LM_LEG_MASK(LM_SOURCE), 0, 0);
+	lm_phase_settle_doubt(&m);
+	CHECK(lm_bitmap_full(&m.bitmap));
+	lm_phase_good(&m, 0, 8, LM_WRITTEN, losses);
+	CHECK(!lm_bitmap_any_set(&m.bitmap, 0, 1));
+	CHECK_EQ(phase(), LM_COPYING);
 	lm_phase_io_end(&m, LM_BOTH_LEGS);
 	lm_phase_io_end(&m, LM_BOTH_LEGS);
 	end();
@@ -443,7 +458,7 @@ static void phase_late_failure(void)
 	fail_standby();
 	rcu();
 	CHECK(!m.phase.leg[LM_DEST].idle);
-	lm_phase_good(&m, 0, 512, LM_WRITTEN);
+	lm_phase_good(&m, 0, 512, LM_WRITTEN, lm_phase_losses(&m));
 	CHECK(!lm_bitmap_any_set(&m.bitmap, 0, 1));
 	lm_phase_io_end(&m, LM_BOTH_LEGS);
 	CHECK(m.phase.leg[LM_DEST].idle);
@@ -471,14 +486,14 @@ static void phase_sync(void)
 	CHECK(lm_phase_sync_begin(&m, &clears));
 	/* Cleared and set again while the flush is under way. */
 	lm_phase_clear(&m, 0, 512);
-	lm_phase_good(&m, 0, 512, LM_WRITTEN);
+	lm_phase_good(&m, 0, 512, LM_WRITTEN, lm_phase_losses(&m));
 	CHECK(!lm_phase_sync_end(&m, clears));
 	CHECK_EQ(phase(), LM_COPYING);
 	CHECK(lm_phase_sync_begin(&m, &clears));
 	lm_phase_clear(&m, 0, 512);
 	CHECK(!lm_phase_sync_end(&m, clears));
 	CHECK(!lm_phase_sync_begin(&m, &clears));
-	lm_phase_good(&m, 0, 512, LM_WRITTEN);
+	lm_phase_good(&m, 0, 512, LM_WRITTEN, lm_phase_losses(&m));
 	CHECK(lm_phase_sync_begin(&m, &clears));
 	CHECK(lm_phase_sync_end(&m, clears));
 	CHECK_EQ(phase(), LM_SYNCED);
@@ -492,7 +507,7 @@ static void phase_forget(void)
 
 	arrange(SYNCED);
 	CHECK_EQ(lm_phase_write_begin(&m, chunk, chunk + 8), LM_BOTH_LEGS);
-	lm_phase_good(&m, chunk, chunk + 8, LM_WRITTEN);
+	lm_phase_good(&m, chunk, chunk + 8, LM_WRITTEN, lm_phase_losses(&m));
 	lm_phase_io_end(&m, LM_BOTH_LEGS);
 	fail_standby();
 	rcu();

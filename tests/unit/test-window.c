@@ -31,7 +31,7 @@ static void write_chunk(u64 chunk)
 
 	CHECK_EQ(lm_phase_write_begin(&m, start, start + LM_CHUNK_SECTORS),
 		 LM_BOTH_LEGS);
-	lm_phase_good(&m, start, start + LM_CHUNK_SECTORS, LM_WRITTEN);
+	lm_phase_good(&m, start, start + LM_CHUNK_SECTORS, LM_WRITTEN, lm_phase_losses(&m));
 	lm_phase_io_end(&m, LM_BOTH_LEGS);
 }
 
@@ -257,7 +257,7 @@ static void test_good(void)
 			 LM_BOTH_LEGS);
 		countdown = place;
 		shim_preempt_hook = between_good;
-		lm_phase_good(&m, start, start + LM_CHUNK_SECTORS, LM_WRITTEN);
+		lm_phase_good(&m, start, start + LM_CHUNK_SECTORS, LM_WRITTEN, lm_phase_losses(&m));
 		reached = !shim_preempt_hook;
 		shim_preempt_hook = NULL;
 		if (!reached)

@@ -41,6 +41,7 @@ typedef u32 blk_opf_t;
 #define WRITE_ONCE(x, v)	__atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
 #define xchg(p, v)		shim_xchg((p), (v))
 #define smp_mb()		shim_mb()
+#define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define smp_rmb()		shim_mb()
 #define smp_mb__after_atomic()	shim_mb()
 #define smp_store_release(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELEASE)
