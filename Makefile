@@ -8,7 +8,7 @@ CACHE := $(or $(DM_LIVEMIGRATE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dm-
 ifneq ($(KERNEL),)
 KDIR ?= $(CACHE)/kernels/$(KERNEL)/build
 BUILD ?= build/$(KERNEL)
-ADVICE = $(if $(filter debug,$(KERNEL)),make setup KERNEL=debug builds it,make setup, as root, fetches those that tests/kernels.list names)
+ADVICE = $(if $(filter debug kcsan,$(KERNEL)),make setup KERNEL=$(KERNEL) builds it,make setup, as root, fetches those that tests/kernels.list names)
 else
 RUNNING := $(shell uname -r)
 KDIR ?= /lib/modules/$(RUNNING)/build
@@ -54,7 +54,7 @@ check:
 check-long:
 	@POWER_ROUNDS=$(or $(POWER_ROUNDS),100) tests/check
 
-check-build check-unit check-vm check-power check-debug: check-%:
+check-build check-unit check-vm check-power check-debug check-kcsan: check-%:
 	@tests/check $*
 
 demo:
@@ -77,7 +77,8 @@ help:
 	@echo 'make check-long   make check, and the power goes 100 times'
 	@echo 'make check-debug  the cases in a kernel with KASAN, lockdep and the like, built once'
 	@echo '                  (ten minutes) and slow (hours for all); not part of make check'
+	@echo 'make check-kcsan  the same in a kernel that looks for data races'
 	@echo 'make demo         a migration, live, in a virtual machine'
 	@echo 'make clean        remove what was built'
 
-.PHONY: all modules tools setup check check-build check-unit check-vm check-power check-long check-debug demo clean help
+.PHONY: all modules tools setup check check-build check-unit check-vm check-power check-long check-debug check-kcsan demo clean help

@@ -29,6 +29,7 @@
 #include "compat.h"
 
 #include <linux/blkdev.h>
+#include <linux/sched.h>
 
 #define LM_GFP_MAP	(GFP_NOWAIT | __GFP_NOWARN)
 #define LM_GFP_WORKER	GFP_NOIO
@@ -154,9 +155,26 @@ static void lm_req_free(struct lm_target *t, struct lm_req *req)
 }
 
 /*
+ * As mempool_alloc(), but who may sleep does so no longer than a standby takes
+ * part: one that hangs gives nothing back, and is given up before long.
+ */
+static void *lm_pool_get(struct lm_target *t, mempool_t *pool, gfp_t gfp)
+{
+	void *element = mempool_alloc(pool, LM_GFP_MAP);
+
+	while (!element && gfpflags_allow_blocking(gfp) &&
+	       lm_phase_is_attached(t->m)) {
+		schedule_timeout_uninterruptible(1);
+		element = mempool_alloc(pool, LM_GFP_MAP);
+	}
+	return element;
+}
+
+/*
  * A request with pages for @bytes: all or nothing.  With LM_GFP_WORKER it sleeps
- * until it has them.  The pools hold what one chunk needs, and only the worker,
- * one at a time, waits for them; all others are in flight, and come back.
+ * until it has them, or there is no standby.  The pools hold what one chunk
+ * needs, and only the worker, one at a time, waits for them; all others are in
+ * flight, and come back.
  */
 static bool lm_req_alloc(struct lm_io *io, unsigned int bytes, gfp_t gfp)
 {
@@ -164,7 +182,7 @@ static bool lm_req_alloc(struct lm_io *io, unsigned int bytes, gfp_t gfp)
 	struct lm_target *t = io->t;
 	struct lm_req *req;
 
-	req = mempool_alloc(&t->reqs, gfp);
+	req = lm_pool_get(t, &t->reqs, gfp);
 	if (!req)
 		return false;
 	req->t = t;
@@ -172,7 +190,7 @@ static bool lm_req_alloc(struct lm_io *io, unsigned int bytes, gfp_t gfp)
 	req->nr_pages = 0;
 	req->vecs = req->inline_vecs;
 	if (nr > LM_INLINE_VECS) {
-		struct bio_vec *vecs = mempool_alloc(&t->vecs, gfp);
+		struct bio_vec *vecs = lm_pool_get(t, &t->vecs, gfp);
 
 		if (!vecs)
 			goto none;
@@ -181,7 +199,7 @@ static bool lm_req_alloc(struct lm_io *io, unsigned int bytes, gfp_t gfp)
 	while (req->nr_pages < nr) {
 		struct bio_vec *vec = &req->vecs[req->nr_pages];
 
-		vec->bv_page = mempool_alloc(&t->pages, gfp);
+		vec->bv_page = lm_pool_get(t, &t->pages, gfp);
 		if (!vec->bv_page)
 			goto none;
 		vec->bv_offset = 0;
@@ -423,7 +441,8 @@ static bool lm_write_send(struct lm_io *io, struct bio *bio, gfp_t gfp)
 	for (;;) {
 		/* Memory first: nobody waits for it with a reference held. */
 		if (lm_phase_is_attached(m) && !io->req &&
-		    !lm_req_alloc(io, bio->bi_iter.bi_size, gfp))
+		    !lm_req_alloc(io, bio->bi_iter.bi_size, gfp) &&
+		    !gfpflags_allow_blocking(gfp))
 			return false;
 
 		io->losses = lm_phase_losses(m);
@@ -655,8 +674,9 @@ static void lm_walk_send(struct lm_io *io)
 
 	if (!to && !lm_io_may_begin(io))
 		return;
-	if (!io->req)
-		lm_req_alloc(io, 0, LM_GFP_WORKER);
+	/* Whatever takes part, this needs one. */
+	while (!io->req && !lm_req_alloc(io, 0, LM_GFP_WORKER))
+		schedule_timeout_uninterruptible(1);
 
 	if (to) {
 		lm_walk_keep(io, io->legs & ~to);

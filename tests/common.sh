@@ -23,10 +23,24 @@ kernel_names()
 	sed 's/#.*//' "$TOP/tests/kernels.list" | awk 'NF { print $1 }'
 }
 
-# One more that is built of source, with all that finds mistakes: slow, so only
-# for those who name it.
-DEBUG_KERNEL=debug
-DEBUG_CONFIG=$TOP/tests/debug.config
+# More that are built of source, with what finds mistakes: slow, so only for those
+# who name them.
+DEBUG_KERNELS="debug kcsan"
+
+# is_debug_kernel NAME
+is_debug_kernel()
+{
+	case " $DEBUG_KERNELS " in
+	*" $1 "*) ;;
+	*) return 1 ;;
+	esac
+}
+
+# debug_config NAME: what that kernel is to be configured with.
+debug_config()
+{
+	cat "$TOP/tests/debug/machine.config" "$TOP/tests/debug/$1.config"
+}
 
 # kernel_dir NAME: where setup.sh unpacks that kernel.
 kernel_dir()
@@ -39,7 +53,7 @@ kernel_dir()
 kernel_ready()
 {
 	[ "$(cat "$(kernel_dir "$1")/.ready" 2>/dev/null)" = "$(kernel_dir "$1")" ] || return
-	[ "$1" != "$DEBUG_KERNEL" ] || cmp -s "$DEBUG_CONFIG" "$(kernel_dir "$1")/fragment"
+	! is_debug_kernel "$1" || debug_config "$1" | cmp -s - "$(kernel_dir "$1")/fragment"
 }
 
 # kernel_release NAME: what uname -r says in that kernel.

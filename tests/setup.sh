@@ -3,8 +3,8 @@
 #
 # Installs what the build and the tests need on Debian 12, and unpacks the
 # kernels of kernels.list into a cache. Does nothing, and quickly, where
-# everything is there. The kernel "debug" is built there of Debian's source, with
-# debug.config: it takes some ten minutes, once.
+# everything is there. The kernels "debug" and "kcsan" are built there of Debian's
+# source, with the files in tests/debug: each takes some ten minutes, once.
 #
 # Usage: tests/setup.sh [KERNEL...]     (all of kernels.list if none is named)
 
@@ -277,33 +277,33 @@ fetch_checkpatch()
 	mv "$tmp" "$final"
 }
 
-# build_debug_kernel: of Debian's source, and of debug.config.
+# build_debug_kernel NAME: of Debian's source, and of the files in tests/debug.
 build_debug_kernel()
 {
 	local final tmp tree release make
-	final=$(kernel_dir "$DEBUG_KERNEL")
+	final=$(kernel_dir "$1")
 	tmp=$final.tmp
 	tree=$tmp/build
-	echo "setup: building the kernel $DEBUG_KERNEL: some ten minutes, once"
+	echo "setup: building the kernel $1: some ten minutes, once"
 	rm -rf "$tmp"
 	mkdir -p "$tree" "$tmp/boot" "$tmp/usr"
 	tar -xJf /usr/src/linux-source-6.1.tar.xz -C "$tree" --strip-components=1
 	# It works on x86, but 6.1 does not know yet.
 	sed -i '/^config FAULT_INJECTION_STACKTRACE_FILTER$/,/^$/ { /depends on !X86_64/d }' \
 		"$tree/lib/Kconfig.debug"
-	cp "$DEBUG_CONFIG" "$tmp/fragment"
+	debug_config "$1" >"$tmp/fragment"
 	make=(nice -n 15 make -C "$tree" -s ARCH=x86_64 -j"$(nproc)")
 	(cd "$tree" && ARCH=x86_64 scripts/kconfig/merge_config.sh -n "$tmp/fragment") \
 		>"$tmp/merge.log" 2>&1 ||
 		{ cat "$tmp/merge.log" >&2; die "the source of linux-source-6.1 takes no configuration"; }
 	# A checker that is silently left out finds nothing.
 	! grep -A 2 '^Value requested' "$tmp/merge.log" >&2 ||
-		die "the kernel's configuration does not obey tests/debug.config: see above, and mend that file"
+		die "the kernel's configuration does not obey tests/debug/$1.config: see above, and mend that file"
 	quietly "${make[@]}" bzImage modules ||
-		die "the kernel $DEBUG_KERNEL does not build: see above"
+		die "the kernel $1 does not build: see above"
 	release=$("${make[@]}" kernelrelease)
 	quietly "${make[@]}" INSTALL_MOD_PATH="$tmp/usr" modules_install ||
-		die "the modules of the kernel $DEBUG_KERNEL cannot be installed: see above"
+		die "the modules of the kernel $1 cannot be installed: see above"
 	cp "$tree/arch/x86/boot/bzImage" "$tmp/boot/vmlinuz-$release"
 	cp "$tree/System.map" "$tmp/boot/System.map-$release"
 	prune_tree "$tree"
@@ -337,13 +337,11 @@ missing=()
 [ -n "${*:-}" ] || mapfile -t wanted < <(kernel_names)
 [ -z "${*:-}" ] || wanted=("$@")
 
-build_debug=
-case " ${wanted[*]} " in
-*" $DEBUG_KERNEL "*)
-	kernel_ready "$DEBUG_KERNEL" || build_debug=1
-	;;
-esac
-[ -z "$build_debug" ] || PACKAGES+=("${DEBUG_PACKAGES[@]}")
+to_build=()
+for name in "${wanted[@]}"; do
+	! is_debug_kernel "$name" || kernel_ready "$name" || to_build+=("$name")
+done
+[ ${#to_build[@]} -eq 0 ] || PACKAGES+=("${DEBUG_PACKAGES[@]}")
 
 installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${PACKAGES[@]}" 2>/dev/null |
 	awk '$1 == "installed" { printf "%s ", $2 }') || true
@@ -355,12 +353,12 @@ exec 9>"$CACHE/.lock"
 flock 9
 
 for name in "${wanted[@]}"; do
-	[ "$name" != "$DEBUG_KERNEL" ] || continue
+	! is_debug_kernel "$name" || continue
 	kernel_ready "$name" && continue
 	line=$(sed 's/#.*//' "$TOP/tests/kernels.list" |
 		awk -v n="$name" '$1 == n { print $2, $3 }')
 	[ -n "$line" ] ||
-		die "kernel '$name' is not in tests/kernels.list; it has: $(kernel_names | tr '\n' ' ')(and there is '$DEBUG_KERNEL')"
+		die "kernel '$name' is not in tests/kernels.list; it has: $(kernel_names | tr '\n' ' ')(and there are: $DEBUG_KERNELS)"
 	# shellcheck disable=SC2086
 	fetch_kernel "$name" $line
 done
@@ -368,8 +366,9 @@ done
 
 # Who wants another kernel does not wait for this one.
 flock -u 9
-if [ -n "$build_debug" ]; then
-	exec 9>"$CACHE/.lock.$DEBUG_KERNEL"
+for name in "${to_build[@]}"; do
+	exec 9>"$CACHE/.lock.$name"
 	flock 9
-	kernel_ready "$DEBUG_KERNEL" || build_debug_kernel
-fi
+	kernel_ready "$name" || build_debug_kernel "$name"
+	flock -u 9
+done

@@ -170,6 +170,32 @@ done
 [ $good -gt 0 ] && [ $bad -gt 0 ] || die "of $turns constructors $bad failed, and $good did not"
 note "of $turns constructors $bad failed"
 
+note "-- no page at all, and a standby that hangs and keeps those there are"
+dmsetup create dst --table "0 $(sectors /dev/vdb) linear /dev/vdb 0"
+lm_create m /dev/vda /dev/mapper/dst standby_timeout 4000
+lm_wait_phase m synced 60
+load
+for kind in failslab fail_page_alloc; do
+	echo 1 >$faults/$kind/interval
+done
+echo 100 >$faults/fail_page_alloc/probability
+sleep 2
+load_runs
+dmsetup suspend --noflush --nolockfs dst
+lm_wait_phase m degraded 60
+# Whoever waited for a page has it no more to wait for.
+writes=$(disk_stat /dev/vda writes)
+wrote()
+{
+	[ "$(disk_stat /dev/vda writes)" -gt $((writes + 100)) ]
+}
+wait_until 30 wrote || die "the guest hangs: $(dmsetup status m)"
+load_runs
+dmsetup resume dst
+rest /dev/vda /dev/vdb
+dmsetup remove m
+dmsetup remove dst
+
 for legs in "/dev/vda /dev/vdb" "/dev/vdc /dev/vdd"; do
 	# shellcheck disable=SC2086
 	set -- $legs
