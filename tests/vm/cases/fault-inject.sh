@@ -15,9 +15,9 @@
 # vm: disks=24M:discard:zeroes,24M:discard:zeroes,24M,24M
 # vm: timeout=240 kernels=debug
 # An allocation that fails in the percpu allocator, or a slab cache, is shown
-# with its stack by the kernel itself; whoever does more than that says so with
-# other words, too.
-# vm: dmesg-ok=Call Trace:$
+# with its stack by the kernel itself, names of functions included; whoever does
+# more than that says so with other words, too.
+# vm: dmesg-ok=Call Trace:$|[]]  ([?] )?[a-zA-Z0-9_.]+[+]0x[0-9a-f]+/0x[0-9a-f]+( [[][a-z_]+[]])?$
 
 . /vm/lib.sh
 
