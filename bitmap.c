@@ -289,24 +289,41 @@ u64 lm_bitmap_clear_run(const struct lm_bitmap *b, u64 from, u64 max)
 }
 
 /**
- * lm_bitmap_done - how many bits are set
+ * lm_bitmap_counts - the counters, and how many bits are set
  * @b: the bitmap.
+ * @set: how many bits each cause has set, LM_NR_CAUSES of them.
+ * @cleared: how many were cleared again.
  *
- * The sum of the counters: copied + written_skipped + zero_skipped + restored
- * - cleared.  While bits change it may be a little behind.
+ * While bits change the result may be a little behind.
  *
- * Context: any.
+ * Context: any; under lm_phase.lock it never runs ahead.
+ * Return: copied + written_skipped + zero_skipped + restored - cleared.
  */
-u64 lm_bitmap_done(const struct lm_bitmap *b)
+u64 lm_bitmap_counts(const struct lm_bitmap *b, u64 *set, u64 *cleared)
 {
 	s64 done = 0;
 	int i;
 
-	for (i = 0; i < LM_NR_CAUSES; i++)
-		done += atomic64_read(&b->set[i]);
-	done -= atomic64_read(&b->cleared);
+	for (i = 0; i < LM_NR_CAUSES; i++) {
+		set[i] = atomic64_read(&b->set[i]);
+		done += set[i];
+	}
+	*cleared = atomic64_read(&b->cleared);
 
-	return clamp_t(s64, done, 0, b->nr_regions);
+	return clamp_t(s64, done - *cleared, 0, b->nr_regions);
+}
+
+/**
+ * lm_bitmap_done - how many bits are set
+ * @b: the bitmap.
+ *
+ * Context: any; as lm_bitmap_counts().
+ */
+u64 lm_bitmap_done(const struct lm_bitmap *b)
+{
+	u64 set[LM_NR_CAUSES], cleared;
+
+	return lm_bitmap_counts(b, set, &cleared);
 }
 
 /**

@@ -369,6 +369,8 @@ static void lm_target_free(struct lm_target *t)
 {
 	enum lm_leg leg;
 
+	lm_backlog_exit(t);
+	lm_watch_exit(t);
 	if (t->done_wq)
 		destroy_workqueue(t->done_wq);
 	if (t->submit_wq)
@@ -393,13 +395,12 @@ static int lm_target_init(struct lm_target *t)
 	int r;
 
 	INIT_WORK(&t->poke_work, lm_poke_work);
-	lm_watch_init(t);
 	lm_verify_init(t);
 	t->submit_wq = alloc_workqueue("dm_livemigrate_submit",
 				       WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	t->done_wq = alloc_workqueue("dm_livemigrate_done",
 				     WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
-	if (!t->submit_wq || !t->done_wq) {
+	if (!t->submit_wq || !t->done_wq || lm_backlog_init(t) || lm_watch_init(t)) {
 		t->ti->error = "no memory for the workqueues";
 		return -ENOMEM;
 	}
@@ -588,9 +589,13 @@ static int lm_preresume(struct dm_target *ti)
 
 static void lm_resume(struct dm_target *ti)
 {
-	lm_watch_start(ti->private);
-	lm_copier_start(ti->private);
-	lm_verify_start(ti->private);
+	struct lm_target *t = ti->private;
+
+	lm_watch_start(t);
+	lm_copier_start(t);
+	lm_verify_start(t);
+	/* What the predecessor was told, and could not do any more. */
+	lm_migration_poke(t->m);
 }
 
 /* ------------------------------------------------------------------------
@@ -647,15 +652,12 @@ static size_t lm_status_info(struct lm_migration *m, char *result, size_t maxlen
 
 	DMEMIT("%s %s %u %llu/%llu %c %c %s", lm_phase_names[snap.phase],
 	       lm_leg_names[snap.active], 1U << b->region_shift,
-	       lm_bitmap_done(b), b->nr_regions,
+	       snap.done, b->nr_regions,
 	       lm_leg_letter(&snap, LM_SOURCE), lm_leg_letter(&snap, LM_DEST),
 	       READ_ONCE(m->paused) ? "paused" : "running");
-	DMEMIT(" 42 copied %lld written_skipped %lld zero_skipped %lld restored %lld cleared %lld",
-	       atomic64_read(&b->set[LM_COPIED]),
-	       atomic64_read(&b->set[LM_WRITTEN]),
-	       atomic64_read(&b->set[LM_ZERO]),
-	       atomic64_read(&b->set[LM_RESTORED]),
-	       atomic64_read(&b->cleared));
+	DMEMIT(" 42 copied %llu written_skipped %llu zero_skipped %llu restored %llu cleared %llu",
+	       snap.set[LM_COPIED], snap.set[LM_WRITTEN], snap.set[LM_ZERO],
+	       snap.set[LM_RESTORED], snap.cleared);
 	DMEMIT(" mirrored %lld in_flight %lld held %lld held_max_us %lld copy_rate %u",
 	       atomic64_read(&stats->mirrored), atomic64_read(&stats->in_flight),
 	       atomic64_read(&stats->held), atomic64_read(&stats->held_max_us),
@@ -935,14 +937,10 @@ static int lm_msg_commit(struct lm_target *t, const char *message, char *arg)
 	if (why || lm_phase_is_final(t->m))
 		return lm_explain(t, message, why);
 
-	r = blkdev_issue_flush(lm_leg_bdev(t, LM_DEST));
+	r = lm_flush_active(t, LM_DEST);
 	if (r) {
 		DMERR("%s: %s refused: the dest failed a flush (%d): nothing was dropped",
 		      lm_device_name(t->ti), message, r);
-		/* As if the guest's had failed: the device may not say it twice. */
-		lm_phase_failed(t->m, lm_phase_is_attached(t->m) ?
-				LM_BOTH_LEGS : LM_LEG_MASK(LM_DEST),
-				LM_LEG_MASK(LM_DEST), 0, 0);
 		return r;
 	}
 	/* It may have failed back by itself meanwhile; from now on it cannot. */

@@ -126,6 +126,7 @@ bool lm_bitmap_all_set(const struct lm_bitmap *b, u64 first, u64 nr);
 bool lm_bitmap_any_set(const struct lm_bitmap *b, u64 first, u64 nr);
 u64 lm_bitmap_next_clear(const struct lm_bitmap *b, u64 from, u64 end);
 u64 lm_bitmap_clear_run(const struct lm_bitmap *b, u64 from, u64 max);
+u64 lm_bitmap_counts(const struct lm_bitmap *b, u64 *set, u64 *cleared);
 u64 lm_bitmap_done(const struct lm_bitmap *b);
 bool lm_bitmap_full(const struct lm_bitmap *b);
 
@@ -370,12 +371,24 @@ enum lm_refusal {
 	LM_UNREADABLE,		/* the active leg cannot be read: overwrite */
 };
 
-/* A copy of the state at one instant; @dest_zeroed: as a line may claim it. */
+/**
+ * struct lm_snapshot - a copy of the state at one instant.
+ * @phase: the phase.
+ * @active: the leg that answers reads.
+ * @standby: what the other one is.
+ * @dest_zeroed: as a line may claim it.
+ * @done: regions; the sum of @set, less @cleared.
+ * @set: how many bits each cause has set.
+ * @cleared: how many were cleared again.
+ */
 struct lm_snapshot {
 	enum lm_phase_name phase;
 	enum lm_leg active;
 	enum lm_standby standby;
 	bool dest_zeroed;
+	u64 done;
+	u64 set[LM_NR_CAUSES];
+	u64 cleared;
 };
 
 int lm_phase_init(struct lm_migration *m, enum lm_leg active,
@@ -607,6 +620,8 @@ static inline struct bio *lm_leg_bio(struct lm_leg_bios *bios, enum lm_leg leg)
  * @state: a mask of the legs that have answered, or that it was not sent to; and
  *	LM_SENT_...
  * @since: when, jiffies.
+ * @start: first sector, from the target's start; for who sends again.
+ * @bytes: how long it is.
  *
  * Whoever does not answer in time is given up: its holder goes on as if it had
  * failed, and leaves this behind for the bio that may still come.
@@ -615,6 +630,8 @@ struct lm_sent {
 	unsigned int legs;
 	atomic_t state;
 	unsigned long since;
+	sector_t start;
+	unsigned int bytes;
 	struct lm_leg_bios bios;
 };
 
@@ -644,6 +661,26 @@ struct lm_flush {
 	unsigned int hung;
 	int epoch;
 	bool collects;
+};
+
+/* So many bios wait for room on a standby before those who send do. */
+#define LM_BACKLOG_MAX	64
+
+/**
+ * struct lm_backlog - bios for a standby that had no room for them.
+ * @t: the instance.
+ * @leg: the leg.
+ * @wq: runs @work, which may wait for the leg as long as that likes.
+ * @bios: in the order of their coming, under lm_target.lock.
+ * @nr: how many.
+ */
+struct lm_backlog {
+	struct lm_target *t;
+	enum lm_leg leg;
+	struct workqueue_struct *wq;
+	struct work_struct work;
+	struct bio_list bios;
+	atomic_t nr;
 };
 
 /* How many pages of bounce need no allocated vector. */
@@ -827,10 +864,12 @@ struct lm_target {
 	mempool_t flushes;
 	struct bio_set bios;
 
+	struct workqueue_struct *watch_wq;
 	struct delayed_work watch_work;
 	bool watching;
 	atomic_t left_behind;
 	wait_queue_head_t all_back;
+	unsigned long looked;		/* when the watch did, jiffies */
 	struct list_head flush_list;	/* all that are in flight */
 
 	struct workqueue_struct *submit_wq;
@@ -840,9 +879,12 @@ struct lm_target {
 	struct work_struct poke_work;
 	int events_told;
 
-	spinlock_t lock;		/* the three lists; nothing is taken inside */
+	spinlock_t lock;		/* the lists of bios and flushes; a leaf */
 	struct bio_list submits;
 	struct bio_list rescues;
+	struct lm_backlog backlog[LM_NR_LEGS];
+	wait_queue_head_t backlog_room;
+	bool starving;			/* the submit worker waits for memory */
 
 	struct lm_copier copier;
 	struct lm_verifier verifier;
@@ -857,7 +899,8 @@ void lm_leg_bio_init(struct lm_target *t, struct bio *bio, enum lm_leg leg,
 bool lm_leg_zeroes(struct lm_target *t, enum lm_leg leg);
 bool lm_leg_discards(struct lm_target *t, enum lm_leg leg);
 bool lm_not_supported(blk_status_t status);
-void lm_sent_begin(struct lm_sent *sent, unsigned int legs);
+void lm_sent_begin(struct lm_sent *sent, unsigned int legs, sector_t start,
+		   unsigned int bytes);
 enum lm_sent_next lm_sent_back(struct lm_sent *sent, struct bio *bio,
 			       enum lm_leg *leg);
 bool lm_sent_give_up(struct lm_sent *sent, enum lm_leg leg);
@@ -872,6 +915,15 @@ bool lm_flush_give_up_one(struct lm_target *t, enum lm_leg leg,
 bool lm_flush_is_overdue(struct lm_target *t, enum lm_leg leg,
 			 unsigned long timeout);
 void lm_flush_barrier(struct lm_migration *m);
+int lm_flush_active(struct lm_target *t, enum lm_leg leg);
+
+/* backlog.c: to a standby, without waiting for it. */
+int lm_backlog_init(struct lm_target *t);
+void lm_backlog_exit(struct lm_target *t);
+void lm_backlog_send(struct lm_target *t, enum lm_leg leg, struct bio *bio);
+bool lm_backlog_has_room(struct lm_target *t, bool waits);
+void lm_backlog_await(struct lm_target *t);
+bool lm_sent_again(struct lm_sent *sent, struct lm_target *t, struct bio *bio);
 
 /* mirror.c: the guest's bios. */
 int lm_mirror_init(struct lm_target *t, char **error);
@@ -915,7 +967,8 @@ bool lm_check_give_up(struct lm_range *range);
 void lm_check_let_go(struct lm_range *range);
 
 /* watch.c: a standby that does not answer. */
-void lm_watch_init(struct lm_target *t);
+int lm_watch_init(struct lm_target *t);
+void lm_watch_exit(struct lm_target *t);
 void lm_watch_start(struct lm_target *t);
 void lm_watch_stop(struct lm_target *t);
 void lm_watch_wait(struct lm_target *t);

@@ -93,12 +93,17 @@ bool lm_not_supported(blk_status_t status)
  * lm_sent_begin - something is about to be sent
  * @sent: what.
  * @legs: a mask: where to.
+ * @start: first sector, from the target's start.
+ * @bytes: how long it is.
  *
  * Context: any.
  */
-void lm_sent_begin(struct lm_sent *sent, unsigned int legs)
+void lm_sent_begin(struct lm_sent *sent, unsigned int legs, sector_t start,
+		   unsigned int bytes)
 {
 	sent->legs = legs;
+	sent->start = start;
+	sent->bytes = bytes;
 	sent->since = jiffies;
 	atomic_set(&sent->state, LM_BOTH_LEGS & ~legs);
 }
@@ -288,7 +293,7 @@ static void lm_flush_finish(struct lm_flush *flush)
 	 * until it has changed the state; and what it collected is put back
 	 * before that, because the marks say what a failed standby may have lost.
 	 */
-	if (legs == LM_BOTH_LEGS && !failed)
+	if (!failed)
 		alone = atomic_dec_and_test(&m->flushes);
 	if (flush->collects) {
 		if (!failed && alone && lm_phase_is_attached(m) &&
@@ -307,8 +312,7 @@ static void lm_flush_finish(struct lm_flush *flush)
 		else
 			status = lm_leg_bio(&flush->sent.bios, leg)->bi_status;
 		/* Fully ordered: who is alone after this sees the new state. */
-		if (legs == LM_BOTH_LEGS)
-			atomic_dec_return(&m->flushes);
+		atomic_dec_return(&m->flushes);
 	}
 	if (atomic_dec_and_test(&m->flush_count[flush->epoch]))
 		wake_up_all(&m->flush_wait);
@@ -327,6 +331,8 @@ static void lm_flush_endio(struct bio *bio)
 	struct lm_target *t = flush->t;
 	enum lm_leg leg;
 
+	if (lm_sent_again(&flush->sent, t, bio))
+		return;
 	switch (lm_sent_back(&flush->sent, bio, &leg)) {
 	case LM_SENT_END_EARLY:
 		flush->hung = LM_LEG_MASK(lm_other_leg(leg));
@@ -372,13 +378,12 @@ bool lm_flush_start(struct lm_target *t, struct bio *clone, lm_flush_fn done,
 	flush->arg = arg;
 	legs = lm_phase_flush_begin(m);
 	flush->hung = 0;
-	if (legs == LM_BOTH_LEGS)
-		atomic_inc(&m->flushes);
+	atomic_inc(&m->flushes);
 	flush->epoch = READ_ONCE(m->flush_epoch);
 	atomic_inc(&m->flush_count[flush->epoch]);
 	flush->collects = legs == LM_BOTH_LEGS &&
 			  lm_unflushed_collect(&m->bitmap);
-	lm_sent_begin(&flush->sent, legs);
+	lm_sent_begin(&flush->sent, legs, 0, 0);
 	spin_lock_irqsave(&t->lock, flags);
 	list_add_tail(&flush->node, &t->flush_list);
 	spin_unlock_irqrestore(&t->lock, flags);
@@ -396,7 +401,9 @@ bool lm_flush_start(struct lm_target *t, struct bio *clone, lm_flush_fn done,
 		bio->bi_private = flush;
 		bio->bi_end_io = lm_flush_endio;
 		/* The last one may free @flush: use nothing of it after. */
-		if (clone)
+		if (legs == LM_BOTH_LEGS && !i)
+			lm_backlog_send(t, leg, bio);
+		else if (clone)
 			dm_submit_bio_remap(clone, bio);
 		else
 			submit_bio_noacct(bio);
@@ -478,4 +485,36 @@ void lm_flush_barrier(struct lm_migration *m)
 	/* A flush that still counts in the old one is seen, or begins after. */
 	smp_mb();
 	wait_event(m->flush_wait, !atomic_read(&m->flush_count[epoch]));
+}
+
+/**
+ * lm_flush_active - flush the active leg alone, and wait
+ * @t: the instance.
+ * @leg: the active leg.
+ *
+ * It counts among the flushes as any other does, because it may be the one that
+ * the device tells of what it lost.
+ *
+ * Context: process, sleeps for the leg.
+ * Return: 0 or a negative errno; then the state has changed as if the guest's
+ * flush had failed.
+ */
+int lm_flush_active(struct lm_target *t, enum lm_leg leg)
+{
+	struct lm_migration *m = t->m;
+	int epoch, r;
+
+	atomic_inc(&m->flushes);
+	epoch = READ_ONCE(m->flush_epoch);
+	atomic_inc(&m->flush_count[epoch]);
+	r = blkdev_issue_flush(lm_leg_bdev(t, leg));
+	if (r)
+		lm_phase_failed(m, lm_phase_is_attached(m) ?
+				LM_BOTH_LEGS : LM_LEG_MASK(leg),
+				LM_LEG_MASK(leg), 0, 0);
+	/* Fully ordered, as in lm_flush_finish(). */
+	atomic_dec_return(&m->flushes);
+	if (atomic_dec_and_test(&m->flush_count[epoch]))
+		wake_up_all(&m->flush_wait);
+	return r;
 }

@@ -160,13 +160,21 @@ static void lm_req_free(struct lm_target *t, struct lm_req *req)
  */
 static void *lm_pool_get(struct lm_target *t, mempool_t *pool, gfp_t gfp)
 {
-	void *element = mempool_alloc(pool, LM_GFP_MAP);
+	bool waits = gfpflags_allow_blocking(gfp);
+	void *element;
 
-	while (!element && gfpflags_allow_blocking(gfp) &&
-	       lm_phase_is_attached(t->m)) {
+	/* What comes back is the worker's, whose bios came first. */
+	if (!waits && unlikely(READ_ONCE(t->starving)))
+		return NULL;
+	element = mempool_alloc(pool, LM_GFP_MAP);
+	if (element || !waits)
+		return element;
+	WRITE_ONCE(t->starving, true);
+	while (!element && lm_phase_is_attached(t->m)) {
 		schedule_timeout_uninterruptible(1);
 		element = mempool_alloc(pool, LM_GFP_MAP);
 	}
+	WRITE_ONCE(t->starving, false);
 	return element;
 }
 
@@ -254,6 +262,8 @@ static void lm_leg_endio(struct bio *bio)
 	struct lm_target *t = req->t;
 	enum lm_leg leg;
 
+	if (lm_sent_again(&req->sent, t, bio))
+		return;
 	switch (lm_sent_back(&req->sent, bio, &leg)) {
 	case LM_SENT_END_EARLY:
 		req->io->hung = LM_LEG_MASK(lm_other_leg(leg));
@@ -362,17 +372,20 @@ static void lm_write_done(struct lm_io *io)
 
 /*
  * Send what is prepared.  The active leg's last: nothing ends before that has
- * answered, so both are sent by then; and nothing is to be touched after it.
+ * answered, and nothing is to be touched after it.
  */
 static void lm_req_submit(struct lm_req *req, struct bio *bio, unsigned int legs)
 {
-	enum lm_leg first = lm_phase_standby_leg(req->t->m);
+	enum lm_leg standby = lm_phase_standby_leg(req->t->m);
 
-	if (legs & LM_LEG_MASK(first) && legs != LM_LEG_MASK(first)) {
-		dm_submit_bio_remap(bio, lm_leg_bio(&req->sent.bios, first));
-		legs &= ~LM_LEG_MASK(first);
+	if (legs & LM_LEG_MASK(standby)) {
+		legs &= ~LM_LEG_MASK(standby);
+		lm_backlog_send(req->t, standby,
+				lm_leg_bio(&req->sent.bios, standby));
 	}
-	dm_submit_bio_remap(bio, lm_leg_bio(&req->sent.bios, ilog2(legs)));
+	/* Was that the only one, then @req may be gone. */
+	if (legs)
+		dm_submit_bio_remap(bio, lm_leg_bio(&req->sent.bios, ilog2(legs)));
 }
 
 static void lm_write_both(struct lm_io *io, struct bio *bio)
@@ -394,7 +407,8 @@ static void lm_write_both(struct lm_io *io, struct bio *bio)
 	bio_copy_data(&req->sent.bios.source, bio);
 
 	atomic64_inc(&t->m->stats.mirrored);
-	lm_sent_begin(&req->sent, LM_BOTH_LEGS);
+	lm_sent_begin(&req->sent, LM_BOTH_LEGS, io->range.start,
+		      bio->bi_iter.bi_size);
 	/* Pairs with lm_watch_range(). */
 	smp_store_release(&io->range.sent, req);
 	lm_req_submit(req, bio, LM_BOTH_LEGS);
@@ -439,6 +453,11 @@ static bool lm_write_send(struct lm_io *io, struct bio *bio, gfp_t gfp)
 		return true;
 
 	for (;;) {
+		if (gfpflags_allow_blocking(gfp))
+			lm_backlog_await(t);
+		else if (unlikely(!lm_backlog_has_room(t, false)) &&
+			 lm_phase_is_attached(m))
+			return false;
 		/* Memory first: nobody waits for it with a reference held. */
 		if (lm_phase_is_attached(m) && !io->req &&
 		    !lm_req_alloc(io, bio->bi_iter.bi_size, gfp) &&
@@ -640,7 +659,8 @@ static void lm_walk_submit(struct lm_io *io, unsigned int to, bool zeroes)
 		if (lm_walk_prepare(io, leg, zeroes))
 			sent |= LM_LEG_MASK(leg);
 	}
-	lm_sent_begin(&req->sent, sent);
+	lm_sent_begin(&req->sent, sent, io->range.start,
+		      to_bytes(io->range.end - io->range.start));
 	if (!sent) {
 		lm_walk_done(io);
 		return;
@@ -674,6 +694,7 @@ static void lm_walk_send(struct lm_io *io)
 
 	if (!to && !lm_io_may_begin(io))
 		return;
+	lm_backlog_await(t);
 	/* Whatever takes part, this needs one. */
 	while (!io->req && !lm_req_alloc(io, 0, LM_GFP_WORKER))
 		schedule_timeout_uninterruptible(1);

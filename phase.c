@@ -231,6 +231,8 @@ void lm_phase_snapshot(struct lm_migration *m, struct lm_snapshot *snap)
 	snap->active = p->active;
 	snap->standby = p->standby;
 	snap->dest_zeroed = p->dest_zeroed && !READ_ONCE(p->dest_written);
+	/* Under the lock nothing is cleared, so done cannot run ahead. */
+	snap->done = lm_bitmap_counts(&m->bitmap, snap->set, &snap->cleared);
 	spin_unlock_irqrestore(&p->lock, flags);
 }
 
@@ -425,6 +427,20 @@ void lm_phase_io_end(struct lm_migration *m, unsigned int legs)
 		percpu_ref_put(&m->phase.leg[LM_DEST].ref);
 }
 
+/*
+ * What a leg may have lost is on the other one alone: if the source is that leg,
+ * its being complete is over.
+ */
+static void __lm_take_back(struct lm_migration *m, sector_t start, sector_t end)
+{
+	struct lm_phase *p = &m->phase;
+
+	p->complete = false;
+	if (p->active == LM_DEST)
+		WRITE_ONCE(p->source_incomplete, true);
+	__lm_clear(m, start, end);
+}
+
 /**
  * lm_phase_good - both legs hold the same here now
  * @m: the migration.
@@ -474,7 +490,7 @@ void lm_phase_good(struct lm_migration *m, sector_t start, sector_t end,
 
 	spin_lock_irqsave(&p->lock, flags);
 	if (lost)
-		__lm_clear(m, start, end);
+		__lm_take_back(m, start, end);
 	else if (m->poke)
 		m->poke(m->owner);
 	spin_unlock_irqrestore(&p->lock, flags);
@@ -562,12 +578,9 @@ void lm_phase_mismatch(struct lm_migration *m, sector_t start, sector_t end)
 	unsigned long flags;
 
 	spin_lock_irqsave(&p->lock, flags);
-	p->complete = false;
-	if (p->active == LM_DEST)
-		WRITE_ONCE(p->source_incomplete, true);
 	/* Bits that are being saved are older than this. */
 	WRITE_ONCE(p->losses, p->losses + 1);
-	__lm_clear(m, start, end);
+	__lm_take_back(m, start, end);
 	spin_unlock_irqrestore(&p->lock, flags);
 }
 

@@ -202,10 +202,13 @@ static void lm_check_read(struct lm_check *c)
 	lm_range_lock_yielding(&m->ranges, &c->range);
 	/* After the range is held: whoever clears a bit now takes its region. */
 	for (i = 0; i < c->nr; i++)
-		if (!lm_bitmap_all_set(&m->bitmap, c->first + i, 1))
-			__set_bit(i, c->skip);
+		if (!lm_bitmap_all_set(&m->bitmap, c->first + i, 1) &&
+		    !__test_and_set_bit(i, c->skip))
+			atomic64_inc(&m->verify.skipped);
 	if (bitmap_full(c->skip, c->nr) || !lm_phase_copy_begin(m, &from)) {
 		lm_range_unlock(&m->ranges, &c->range);
+		atomic64_add(c->nr - bitmap_weight(c->skip, c->nr),
+			     &m->verify.skipped);
 		lm_check_over(c);
 		return;
 	}

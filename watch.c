@@ -97,6 +97,16 @@ static void lm_watch_look(struct lm_target *t, unsigned int ms)
 		.checks = LIST_HEAD_INIT(w.checks),
 	};
 
+	/*
+	 * If the clock has leapt, because this machine stood still, the legs
+	 * have not had the time.
+	 */
+	if (time_after(jiffies, t->looked + w.timeout)) {
+		t->looked = jiffies;
+		return;
+	}
+	t->looked = jiffies;
+
 	lm_ranges_for_each(&m->ranges, lm_watch_range, &w);
 	w.overdue |= lm_flush_is_overdue(t, w.leg, w.timeout);
 	if (!w.overdue)
@@ -122,7 +132,7 @@ static void lm_watch_work(struct work_struct *work)
 		return;
 	lm_watch_look(t, ms);
 	lm_save_watch(t, msecs_to_jiffies(ms));
-	queue_delayed_work(t->done_wq, &t->watch_work,
+	queue_delayed_work(t->watch_wq, &t->watch_work,
 			   msecs_to_jiffies(ms / LM_WATCH_LOOKS) + 1);
 }
 
@@ -130,12 +140,29 @@ static void lm_watch_work(struct work_struct *work)
  * lm_watch_init - prepare an instance, which watches nothing yet
  * @t: the instance.
  *
- * Context: process.
+ * Context: process, may sleep.
+ * Return: 0 or -ENOMEM.
  */
-void lm_watch_init(struct lm_target *t)
+int lm_watch_init(struct lm_target *t)
 {
 	INIT_DELAYED_WORK(&t->watch_work, lm_watch_work);
 	init_waitqueue_head(&t->all_back);
+	/* Its own: whoever waits for a leg must not keep it from looking. */
+	t->watch_wq = alloc_workqueue("dm_livemigrate_watch",
+				      WQ_MEM_RECLAIM | WQ_UNBOUND, 1);
+	return t->watch_wq ? 0 : -ENOMEM;
+}
+
+/**
+ * lm_watch_exit - the end of lm_watch_init()'s
+ * @t: the instance; all zeroes will do.  It watches no more.
+ *
+ * Context: process, may sleep.
+ */
+void lm_watch_exit(struct lm_target *t)
+{
+	if (t->watch_wq)
+		destroy_workqueue(t->watch_wq);
 }
 
 /**
@@ -148,8 +175,9 @@ void lm_watch_start(struct lm_target *t)
 {
 	if (!t->m->standby_timeout)
 		return;
+	t->looked = jiffies;
 	WRITE_ONCE(t->watching, true);
-	mod_delayed_work(t->done_wq, &t->watch_work, 0);
+	mod_delayed_work(t->watch_wq, &t->watch_work, 0);
 }
 
 /**

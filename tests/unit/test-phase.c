@@ -433,7 +433,37 @@ static void phase_doubt(void)
 	lm_phase_good(&m, 0, 8, LM_WRITTEN, losses);
 	CHECK(!lm_bitmap_any_set(&m.bitmap, 0, 1));
 	CHECK_EQ(phase(), LM_COPYING);
+	CHECK(!lm_phase_source_incomplete(&m));
 	lm_phase_io_end(&m, LM_BOTH_LEGS);
+	lm_phase_io_end(&m, LM_BOTH_LEGS);
+	end();
+}
+
+/*
+ * The same, and it was cut over before the write has ended: the dest alone is
+ * known to hold it.
+ */
+static void phase_doubt_cutover(void)
+{
+	u64 losses, clears;
+
+	arrange(SYNCED);
+	losses = lm_phase_losses(&m);
+	CHECK_EQ(lm_phase_write_begin(&m, 0, 8), LM_BOTH_LEGS);
+	CHECK_EQ(lm_phase_flush_begin(&m), LM_BOTH_LEGS);
+	lm_phase_failed(&m, LM_BOTH_LEGS, LM_LEG_MASK(LM_SOURCE), 0, 0);
+	lm_phase_io_end(&m, LM_BOTH_LEGS);
+	lm_phase_settle_doubt(&m);
+	CHECK(lm_phase_sync_begin(&m, &clears));
+	CHECK(lm_phase_sync_end(&m, clears));
+	CHECK_EQ(lm_phase_cutover(&m), LM_ALLOWED);
+	lm_phase_good(&m, 0, 8, LM_WRITTEN, losses);
+	CHECK(lm_phase_source_incomplete(&m));
+	lm_phase_io_end(&m, LM_BOTH_LEGS);
+	/* No failing back by itself to a source that may lack it. */
+	CHECK_EQ(lm_phase_flush_begin(&m), LM_BOTH_LEGS);
+	CHECK_EQ(lm_phase_failed(&m, LM_BOTH_LEGS, LM_LEG_MASK(LM_DEST), 0, 0),
+		 LM_DEST);
 	lm_phase_io_end(&m, LM_BOTH_LEGS);
 	end();
 }
@@ -629,6 +659,7 @@ const struct unit_test phase_tests[] = {
 	{ "phase: a leg is dropped when it is idle", phase_drop_waits },
 	{ "phase: what a failure does, in every state", phase_failures },
 	{ "phase: an active leg that fails a flush", phase_doubt },
+	{ "phase: the same, and a cutover meanwhile", phase_doubt_cutover },
 	{ "phase: failures that come late", phase_late_failure },
 	{ "phase: a write without the standby clears first", phase_degraded_write },
 	{ "phase: synced is a flush after the last bit", phase_sync },

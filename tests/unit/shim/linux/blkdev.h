@@ -54,6 +54,7 @@ static inline void bio_init(struct bio *bio, struct block_device *bdev,
 	bio->bi_opf = opf;
 }
 
+int blkdev_issue_flush(struct block_device *bdev);
 void submit_bio_noacct(struct bio *bio);
 void dm_submit_bio_remap(struct bio *clone, struct bio *bio);
 

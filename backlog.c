@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Sending to a standby, and waiting for nothing.
+ *
+ * Nobody waits for room on a standby: not the guest's thread, nor a worker that
+ * others need.  A device that hangs has none for ever, and what sleeps in it
+ * could not be given up.  So a bio is sent there in such a way that it comes back
+ * at once if there is no room, and then lies in a backlog, whose worker may sleep.
+ * The backlog is short, or a slow standby would take all memory: where it is full,
+ * writes wait before they take pages and references.
+ */
+#include "dm-livemigrate.h"
+
+#include <linux/blkdev.h>
+
+static void lm_backlog_add(struct lm_target *t, enum lm_leg leg, struct bio *bio)
+{
+	struct lm_backlog *backlog = &t->backlog[leg];
+	unsigned long flags;
+
+	atomic_inc(&backlog->nr);
+	spin_lock_irqsave(&t->lock, flags);
+	bio_list_add(&backlog->bios, bio);
+	/* Under the lock: @t is there until the bio has come back. */
+	queue_work(backlog->wq, &backlog->work);
+	spin_unlock_irqrestore(&t->lock, flags);
+}
+
+static struct bio *lm_backlog_pop(struct lm_backlog *backlog)
+{
+	struct bio *bio;
+
+	spin_lock_irq(&backlog->t->lock);
+	bio = bio_list_pop(&backlog->bios);
+	spin_unlock_irq(&backlog->t->lock);
+	if (bio) {
+		atomic_dec(&backlog->nr);
+		wake_up(&backlog->t->backlog_room);
+	}
+	return bio;
+}
+
+static void lm_backlog_work(struct work_struct *work)
+{
+	struct lm_backlog *backlog = container_of(work, struct lm_backlog, work);
+	struct lm_leg_ref *ref = &backlog->t->m->phase.leg[backlog->leg];
+	struct bio *bio;
+
+	while ((bio = lm_backlog_pop(backlog))) {
+		/* Once it has failed it gets nothing more. */
+		if (percpu_ref_is_dying(&ref->ref))
+			bio_io_error(bio);
+		else
+			submit_bio_noacct(bio);
+	}
+}
+
+/**
+ * lm_backlog_send - send a bio to a leg, and wait for nothing
+ * @t: the table's instance.
+ * @leg: the leg, the standby.
+ * @bio: the bio, of a struct lm_sent; its end must ask lm_sent_again().
+ *
+ * Context: any that may submit a bio.
+ */
+void lm_backlog_send(struct lm_target *t, enum lm_leg leg, struct bio *bio)
+{
+	if (!bdev_nowait(bio->bi_bdev)) {
+		lm_backlog_add(t, leg, bio);
+		return;
+	}
+	/* Writeback throttling does not heed NOWAIT, but lets SYNC with IDLE go. */
+	bio->bi_opf |= REQ_NOWAIT | REQ_SYNC | REQ_IDLE;
+	submit_bio_noacct(bio);
+}
+
+/**
+ * lm_sent_again - has a bio come back because there was no room?
+ * @sent: what it is of.
+ * @t: the instance.
+ * @bio: the bio.
+ *
+ * Context: any.
+ * Return: true if it was sent again, and will end once more.
+ */
+bool lm_sent_again(struct lm_sent *sent, struct lm_target *t, struct bio *bio)
+{
+	enum lm_leg leg = bio == &sent->bios.source ? LM_SOURCE : LM_DEST;
+	blk_opf_t flush = bio->bi_opf & REQ_PREFLUSH;
+	bio_end_io_t *end_io = bio->bi_end_io;
+	unsigned short ioprio = bio->bi_ioprio;
+	void *private = bio->bi_private;
+
+	if (likely(bio->bi_status != BLK_STS_AGAIN ||
+		   !(bio->bi_opf & REQ_NOWAIT)))
+		return false;
+
+	/* It may have been split, and part of it written. */
+	lm_leg_bio_init(t, bio, leg, bio->bi_io_vec, bio->bi_vcnt, bio->bi_opf,
+			sent->start);
+	bio->bi_opf |= flush;
+	if (!sent->bytes)
+		bio->bi_iter.bi_sector = 0;
+	bio->bi_iter.bi_size = sent->bytes;
+	bio->bi_ioprio = ioprio;
+	bio->bi_private = private;
+	bio->bi_end_io = end_io;
+	lm_backlog_add(t, leg, bio);
+	return true;
+}
+
+/**
+ * lm_backlog_has_room - may more be sent to both legs?
+ * @t: the table's instance.
+ * @waits: the caller would wait otherwise: it gets room before those who would
+ *	not.
+ *
+ * Context: any, no lock: a hint.
+ */
+bool lm_backlog_has_room(struct lm_target *t, bool waits)
+{
+	enum lm_leg leg = lm_phase_standby_leg(t->m);
+	int max = waits ? LM_BACKLOG_MAX : LM_BACKLOG_MAX / 2;
+
+	return atomic_read(&t->backlog[leg].nr) < max;
+}
+
+/**
+ * lm_backlog_await - wait until more may be sent, or the standby is gone
+ * @t: the table's instance.
+ *
+ * Context: process, sleeps, no longer than a standby may keep silent.
+ */
+void lm_backlog_await(struct lm_target *t)
+{
+	while (!lm_backlog_has_room(t, true) && lm_phase_is_attached(t->m))
+		wait_event_timeout(t->backlog_room,
+				   lm_backlog_has_room(t, true), HZ / 10);
+}
+
+/**
+ * lm_backlog_init - prepare an instance to send to its legs
+ * @t: the instance.
+ *
+ * Context: process, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int lm_backlog_init(struct lm_target *t)
+{
+	enum lm_leg leg;
+
+	init_waitqueue_head(&t->backlog_room);
+	for (leg = 0; leg < LM_NR_LEGS; leg++) {
+		struct lm_backlog *backlog = &t->backlog[leg];
+
+		backlog->t = t;
+		backlog->leg = leg;
+		bio_list_init(&backlog->bios);
+		INIT_WORK(&backlog->work, lm_backlog_work);
+		/* One each: a leg that hangs must not keep the other's rescuer. */
+		backlog->wq = alloc_workqueue("dm_livemigrate_%s",
+					      WQ_MEM_RECLAIM | WQ_UNBOUND, 1,
+					      leg == LM_SOURCE ? "source" : "dest");
+		if (!backlog->wq)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/**
+ * lm_backlog_exit - the end of lm_backlog_init()'s
+ * @t: the instance; all zeroes will do.  All that was sent is back.
+ *
+ * Context: process, may sleep.
+ */
+void lm_backlog_exit(struct lm_target *t)
+{
+	enum lm_leg leg;
+
+	for (leg = 0; leg < LM_NR_LEGS; leg++)
+		if (t->backlog[leg].wq)
+			destroy_workqueue(t->backlog[leg].wq);
+}
