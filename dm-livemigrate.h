@@ -284,7 +284,7 @@ u64 lm_meta_block_chunks(const struct lm_meta *meta, u64 chunk, u64 *end);
 void lm_meta_snapshot(struct lm_meta *meta, const struct lm_bitmap *b,
 		      const u64 *chunks, unsigned int nr);
 int lm_meta_save(struct lm_meta *meta, const struct lm_bitmap *b,
-		 void (*retire)(void *arg), void *arg);
+		 bool (*holds)(void *arg), void (*retire)(void *arg), void *arg);
 
 /* ------------------------------------------------------------------------
  * phase.c: the state, the one setter, what is allowed.  Never sees a bio.
@@ -829,6 +829,7 @@ struct lm_verifier {
  * @recording: those for whom it is being written.
  * @flushed: the legs were, before bits are saved.
  * @flush_status: how that went.
+ * @losses: lm_phase_losses() before the bits were copied.
  * @chunks: one of each block that is being saved.
  */
 struct lm_save {
@@ -842,6 +843,7 @@ struct lm_save {
 	struct list_head recording;
 	struct completion flushed;
 	blk_status_t flush_status;
+	u64 losses;
 	u64 chunks[LM_META_BATCH];
 };
 

@@ -950,23 +950,49 @@ static void lm_meta_mask_block(struct lm_meta *meta, u64 block,
 				     meta->chunk_regions);
 }
 
+/* Of what was remembered of a block, what is set now as well. */
+static void lm_meta_keep_bits(struct lm_meta *meta, const struct lm_bitmap *b,
+			      unsigned int n)
+{
+	unsigned long *bits = meta->bits + n * LM_META_BLOCK_LONGS;
+	u64 block = meta->batch[n];
+	unsigned int i;
+
+	for (i = 0; i < LM_META_BLOCK_LONGS; i++)
+		bits[i] &= lm_bitmap_word(b, block * LM_META_BLOCK_LONGS + i);
+	lm_meta_mask_block(meta, block, bits);
+}
+
+static int lm_meta_put_bitmap(struct lm_meta *meta, unsigned int n)
+{
+	u64 block = meta->batch[n];
+
+	return lm_meta_put_bits(meta, LM_META_BITMAP, meta->bitmap_block + block,
+				meta->bits + n * LM_META_BLOCK_LONGS,
+				min_t(u64, meta->nr_regions -
+					   block * LM_META_BLOCK_BITS,
+				      LM_META_BLOCK_BITS));
+}
+
 /**
  * lm_meta_save - save what was remembered, as far as it still holds
  * @meta: the metadata.
  * @b: the bitmap.
+ * @holds: is what the flush has told still true?  Called once the bits of now
+ *	were looked at, and before anything is made of them.
  * @retire: called when the bits are on disk; calls lm_meta_retire().
- * @arg: for @retire.
+ * @arg: for both.
  *
  * Both legs were flushed since lm_meta_snapshot().
  *
  * Context: process, sleeps for the metadata device.
- * Return: 0, or an error: then the metadata has failed.
+ * Return: 0; -EAGAIN if that does not hold: nothing was saved; or another error:
+ * then the metadata has failed.
  */
 int lm_meta_save(struct lm_meta *meta, const struct lm_bitmap *b,
-		 void (*retire)(void *arg), void *arg)
+		 bool (*holds)(void *arg), void (*retire)(void *arg), void *arg)
 {
-	unsigned long *bits = meta->bits;
-	unsigned int n, i;
+	unsigned int n;
 	int r = -EIO;
 
 	mutex_lock(&meta->commit);
@@ -974,20 +1000,21 @@ int lm_meta_save(struct lm_meta *meta, const struct lm_bitmap *b,
 		goto out;
 	/* What is wanted now may be for bits that are about to be saved. */
 	r = __lm_meta_commit_active(meta);
-	for (n = 0; !r && n < meta->batch_len; n++) {
-		u64 block = meta->batch[n];
-		u64 first = block * LM_META_BLOCK_LONGS;
-
-		for (i = 0; i < LM_META_BLOCK_LONGS; i++)
-			bits[i] &= lm_bitmap_word(b, first + i);
-		lm_meta_mask_block(meta, block, bits);
-		r = lm_meta_put_bits(meta, LM_META_BITMAP,
-				     meta->bitmap_block + block, bits,
-				     min_t(u64, meta->nr_regions -
-						block * LM_META_BLOCK_BITS,
-					   LM_META_BLOCK_BITS));
-		bits += LM_META_BLOCK_LONGS;
+	if (r)
+		goto out;
+	for (n = 0; n < meta->batch_len; n++)
+		lm_meta_keep_bits(meta, b, n);
+	/*
+	 * A bit that was cleared and set again since the snapshot looks as if
+	 * nothing had happened: who set it did so after the loss was counted.
+	 */
+	smp_rmb();
+	if (!holds(arg)) {
+		r = -EAGAIN;
+		goto out;
 	}
+	for (n = 0; !r && n < meta->batch_len; n++)
+		r = lm_meta_put_bitmap(meta, n);
 	if (!r)
 		r = lm_meta_sync(meta);
 	if (!r) {

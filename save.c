@@ -300,7 +300,8 @@ static void lm_save_retire_chunk(void *arg)
 
 static void lm_save_retire(void *arg)
 {
-	struct lm_migration *m = arg;
+	struct lm_target *t = arg;
+	struct lm_migration *m = t->m;
 	struct lm_save_chunk c = { .m = m };
 
 	/* A failed standby lacks what is written: the bits must tell. */
@@ -324,11 +325,19 @@ static void lm_save_flushed(void *arg, unsigned int legs, blk_status_t status)
 }
 
 /*
- * Flush both legs, and see that nothing was lost since @losses was read: by
- * another flush, which the device may have told instead, or by a standby that
- * has failed and come back.
+ * Was nothing lost since the bits were copied: by another flush, which the device
+ * may have told instead, by a standby that has failed and come back, or to a
+ * verify that has found a difference?
  */
-static bool lm_save_flush(struct lm_target *t, u64 losses)
+static bool lm_save_holds(void *arg)
+{
+	struct lm_target *t = arg;
+
+	return lm_phase_losses(t->m) == t->save.losses;
+}
+
+/* Flush both legs, and see that nothing was lost. */
+static bool lm_save_flush(struct lm_target *t)
 {
 	struct lm_save *s = &t->save;
 
@@ -338,7 +347,7 @@ static bool lm_save_flush(struct lm_target *t, u64 losses)
 	if (s->flush_status)
 		return false;
 	lm_flush_barrier(t->m);
-	return lm_phase_losses(t->m) == losses;
+	return lm_save_holds(t);
 }
 
 /* Save some blocks.  Returns whether there are more. */
@@ -348,7 +357,9 @@ static bool lm_save_some(struct lm_target *t)
 	struct lm_meta *meta = m->meta;
 	u64 *chunks = t->save.chunks;
 	unsigned int nr = 0;
-	u64 chunk = 0, losses;
+	u64 chunk = 0;
+	bool doubt;
+	int r;
 
 	while (nr < LM_META_BATCH) {
 		chunk = lm_unsaved_next(&m->bitmap, chunk);
@@ -360,16 +371,20 @@ static bool lm_save_some(struct lm_target *t)
 	}
 	/* The active-writes bits of those that were busy. */
 	lm_meta_commit(meta);
-	losses = lm_phase_losses(m);
+	t->save.losses = lm_phase_losses(m);
+	/* Bits that are about to be cleared, for a loss that is counted already. */
+	doubt = lm_phase_in_doubt(m);
+	/* Pairs with the end of lm_phase_settle_doubt(). */
+	smp_rmb();
 	lm_meta_snapshot(meta, &m->bitmap, chunks, nr);
 
-	if (!lm_save_flush(t, losses)) {
+	r = -EAGAIN;
+	if (!doubt && lm_save_flush(t))
+		r = lm_meta_save(meta, &m->bitmap, lm_save_holds,
+				 lm_save_retire, t);
+	if (r == -EAGAIN)
 		lm_save_put_back(m, chunks, nr);
-		return false;
-	}
-	if (lm_meta_save(meta, &m->bitmap, lm_save_retire, m))
-		return false;
-	return nr == LM_META_BATCH;
+	return !r && nr == LM_META_BATCH;
 }
 
 static bool lm_save_has_work(struct lm_migration *m)

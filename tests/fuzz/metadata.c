@@ -54,6 +54,12 @@ static void get_state(void *arg, struct lm_meta_state *state)
 	memset(state, 0, sizeof(*state));
 }
 
+static bool holds(void *arg)
+{
+	(void)arg;
+	return true;
+}
+
 static void retire(void *arg)
 {
 	(void)arg;
@@ -75,7 +81,7 @@ static void make_sound(void)
 			lm_meta_claim(meta, chunk, chunk % 3);
 	chunk = 0;
 	lm_meta_snapshot(meta, &b, &chunk, 1);
-	if (lm_meta_save(meta, &b, retire, NULL))
+	if (lm_meta_save(meta, &b, holds, retire, NULL))
 		fail("no sound image can be saved");
 	lm_bitmap_exit(&b);
 	lm_meta_close(meta);

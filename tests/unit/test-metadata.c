@@ -54,6 +54,8 @@ static bool safe[MAX_REGIONS];
  */
 static bool differs[MAX_REGIONS], told[MAX_REGIONS], excused[MAX_REGIONS];
 static struct lm_meta_state state, acknowledged;
+/* lm_phase_losses(), now and when a save began. */
+static u64 losses, losses_then;
 
 static struct lm_meta *open_it(void)
 {
@@ -195,6 +197,9 @@ static void do_differ(void)
 	differs[region] = true;
 	excused[region] = true;
 	safe[region] = false;
+	/* A copy from before a loss takes its bit back later: lm_phase_good(). */
+	if (chance(2))
+		losses++;
 }
 
 static void do_record(void)
@@ -242,6 +247,24 @@ static unsigned int take(u64 *chunks)
 	}
 }
 
+/* lm_save_put_back() */
+static void put_back(const u64 *chunks, unsigned int nr)
+{
+	u64 chunk, end;
+
+	while (nr--)
+		for (chunk = lm_meta_block_chunks(meta, chunks[nr], &end);
+		     chunk < end; chunk++)
+			lm_unsaved_mark(&b, chunk);
+}
+
+/* lm_save_holds() */
+static bool holds(void *arg)
+{
+	(void)arg;
+	return losses == losses_then;
+}
+
 static void some_step(void);
 
 /* lm_save_some() */
@@ -251,6 +274,7 @@ static void do_save(void)
 	bool was[MAX_REGIONS];
 	u64 chunks[LM_META_BATCH], region;
 	unsigned int nr;
+	int r;
 
 	if (depth)
 		return;
@@ -259,6 +283,7 @@ static void do_save(void)
 	lm_meta_commit(meta);
 	while (!calm && chance(3) && !dead())
 		some_step();
+	losses_then = losses;
 	lm_meta_snapshot(meta, &b, chunks, nr);
 	/* The flush: of what has been written when it begins. */
 	for (region = 0; region < b.nr_regions; region++)
@@ -268,7 +293,10 @@ static void do_save(void)
 	memset(copied, 0, sizeof(copied));
 	while (!calm && chance(3) && !dead())
 		some_step();
-	if (!lm_meta_save(meta, &b, retire, NULL) && !dead()) {
+	r = lm_meta_save(meta, &b, holds, retire, NULL);
+	if (r == -EAGAIN)
+		put_back(chunks, nr);
+	if (!r && !dead()) {
 		for (region = 0; region < b.nr_regions; region++) {
 			/* All bits lie in one block. */
 			told[region] |= nr && differs[region];
@@ -382,6 +410,59 @@ static void metadata_power(void)
 		}
 		unload();
 	}
+}
+
+/* ------------------------------------------------------------------------
+ * Something is lost while a save waits for the device
+ */
+
+static void lose_it(void)
+{
+	disk.during = NULL;
+	/* The legs differ; the copier brings it again; nobody flushes. */
+	CHECK(lm_bitmap_clear(&b, 0, 1));
+	losses++;
+	CHECK(lm_bitmap_set(&b, 0, 1, LM_COPIED));
+}
+
+/* How many bits are durable, if @during happens while bits are saved. */
+static u64 saved_while(void (*during)(void))
+{
+	struct lm_meta_wait wait = { .ready = ready };
+	u64 chunks[LM_META_BATCH], nr;
+	unsigned int taken;
+	int r;
+
+	calm = true;
+	begin(8);
+	/* A write wants its active-writes bit: what a save does first. */
+	lm_bitmap_set(&b, LM_CHUNK_REGIONS, 1, LM_COPIED);
+	do_save();
+	CHECK(!lm_meta_enter(meta, 1, &wait));
+	writing[1]++;
+
+	lm_bitmap_set(&b, 0, 2, LM_COPIED);
+	taken = take(chunks);
+	losses_then = losses;
+	lm_meta_snapshot(meta, &b, chunks, taken);
+	disk.during = during;
+	r = lm_meta_save(meta, &b, holds, retire, NULL);
+	CHECK_EQ(r, during ? -EAGAIN : 0);
+	CHECK(!disk.during);
+	unload();
+	meta = open_it();
+	load();
+	nr = lm_bitmap_done(&b);
+	unload();
+	return nr;
+}
+
+static void metadata_loss(void)
+{
+	unit_srand(unit_seed);
+	/* Region 0 and 1; the chunk of the third is being written to. */
+	CHECK_EQ(saved_while(NULL), 2);
+	CHECK_EQ(saved_while(lose_it), 0);
 }
 
 /* ------------------------------------------------------------------------
@@ -543,6 +624,7 @@ static void metadata_failure(void)
 
 const struct unit_test metadata_tests[] = {
 	{ "metadata: the power goes at any sector", metadata_power },
+	{ "metadata: a loss while a save waits", metadata_loss },
 	{ "metadata: damaged sectors", metadata_damage },
 	{ "metadata: refusals change nothing", metadata_refusals },
 	{ "metadata: writes that fail", metadata_failure },

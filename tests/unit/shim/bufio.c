@@ -74,6 +74,8 @@ static void write_buffer(struct dm_buffer *b)
 	unsigned int i, first = chance(PER_BLOCK);
 
 	b->dirty = false;
+	if (bdev->during)
+		bdev->during();
 	if (bdev->broken) {
 		b->client->error = true;
 		return;

@@ -29,12 +29,16 @@
 
 struct block_device {
 	bool zeroes, discards;
-	/* As a metadata device; @power: sectors that still reach the medium. */
+	/*
+	 * As a metadata device; @power: sectors that still reach the medium;
+	 * @during: what happens while something is written.
+	 */
 	u8 *image;
 	sector_t sectors;
 	unsigned int block;
 	u64 power;
 	bool broken;
+	void (*during)(void);
 };
 
 #define bdev_nr_sectors(bdev)		((bdev)->sectors)
