@@ -275,7 +275,7 @@ static void lm_save_take(struct lm_migration *m, u64 chunk)
 	}
 }
 
-/* Nothing came of it: put the marks back. */
+/* Nothing came of it: put the marks back.  Who had one is claimed by now. */
 static void lm_save_put_back(struct lm_migration *m, const u64 *chunks,
 			     unsigned int nr)
 {
@@ -284,7 +284,8 @@ static void lm_save_put_back(struct lm_migration *m, const u64 *chunks,
 	while (nr--)
 		for (chunk = lm_meta_block_chunks(m->meta, chunks[nr], &end);
 		     chunk < end; chunk++)
-			lm_unsaved_mark(&m->bitmap, chunk);
+			if (lm_meta_is_claimed(m->meta, chunk))
+				lm_unsaved_mark(&m->bitmap, chunk);
 }
 
 static void lm_save_retire_chunk(void *arg)

@@ -255,7 +255,8 @@ static void put_back(const u64 *chunks, unsigned int nr)
 	while (nr--)
 		for (chunk = lm_meta_block_chunks(meta, chunks[nr], &end);
 		     chunk < end; chunk++)
-			lm_unsaved_mark(&b, chunk);
+			if (lm_meta_is_claimed(meta, chunk))
+				lm_unsaved_mark(&b, chunk);
 }
 
 /* lm_save_holds() */
