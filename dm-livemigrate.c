@@ -375,12 +375,11 @@ static void lm_target_free(struct lm_target *t)
 		destroy_workqueue(t->done_wq);
 	if (t->submit_wq)
 		destroy_workqueue(t->submit_wq);
-	lm_save_exit(t);
 	lm_verify_exit(t);
 	lm_copier_exit(t);
 	lm_mirror_exit(t);
 	if (t->m)
-		lm_registry_put(t->m);
+		lm_registry_put(t->m, t->meta_dev);
 	if (t->meta_dev)
 		dm_put_device(t->ti, t->meta_dev);
 	for (leg = 0; leg < LM_NR_LEGS; leg++)
@@ -407,11 +406,8 @@ static int lm_target_init(struct lm_target *t)
 	r = lm_mirror_init(t, &t->ti->error);
 	if (r)
 		return r;
-	r = lm_save_init(t);
-	if (r) {
-		t->ti->error = "no memory for the workqueues of the metadata";
-		return r;
-	}
+	if (t->meta_dev)
+		t->save = t->m->save;
 	return lm_copier_init(t, &t->ti->error);
 }
 
@@ -526,7 +522,7 @@ static void lm_dtr(struct dm_target *ti)
 	lm_watch_wait(t);
 	lm_copier_wait(t);
 	lm_verify_wait(t);
-	lm_save_halt(t);
+	lm_save_detach(t);
 	lm_target_free(t);
 }
 

@@ -262,7 +262,6 @@ unsigned int lm_meta_region_size(const struct lm_meta *meta);
 bool lm_meta_recorded(const struct lm_meta *meta, struct lm_meta_state *state);
 void lm_meta_load(struct lm_meta *meta, struct lm_bitmap *b);
 
-void lm_meta_begin(struct lm_meta *meta);
 int lm_meta_record(struct lm_meta *meta,
 		   void (*get)(void *arg, struct lm_meta_state *state),
 		   void *arg);
@@ -296,6 +295,7 @@ enum lm_phase_name {
 };
 
 struct lm_migration;
+struct lm_save;
 
 /**
  * struct lm_leg_ref - I/O of ours in flight on a leg.
@@ -513,6 +513,9 @@ enum lm_life { LM_LOADED, LM_LIVE, LM_RETIRED };
  * @flush_wait: woken when one of those is zero.
  * @unread: regions that the active leg could not read, and how often.
  * @meta: its metadata, or NULL.
+ * @save: who writes that.
+ * @meta_users: tables that name it; who lets go last closes it, while its
+ *	device is open yet.  Under lm_registry_lock.
  * @meta_place: where that lies.
  * @meta_failure_told: bit 0: so it was.
  * @owner: the live table's struct lm_target, NULL while there is none; under
@@ -549,6 +552,8 @@ struct lm_migration {
 	struct lm_verify verify;
 	struct xarray unread;
 	struct lm_meta *meta;
+	struct lm_save *save;
+	unsigned int meta_users;
 	struct lm_place meta_place;
 	sector_t meta_len;
 	unsigned long meta_failure_told;
@@ -590,7 +595,7 @@ struct lm_migration *lm_registry_get(const struct lm_config *cfg, char *why,
 int lm_registry_go_live(struct lm_migration *m, unsigned int named,
 			bool has_metadata);
 void lm_registry_retire(struct lm_migration *m);
-void lm_registry_put(struct lm_migration *m);
+void lm_registry_put(struct lm_migration *m, bool has_metadata);
 
 /* ------------------------------------------------------------------------
  * A table's instance, and the way of the data.
@@ -820,38 +825,11 @@ struct lm_verifier {
 };
 
 /**
- * struct lm_save - when metadata is written.
- * @commit_wq: runs @commit_work, which waits for the metadata device alone.
- * @wq: runs @work, which waits for the legs as well.
- * @stopped: suspended: no more is begun.
- * @lock: guards the lists; nothing is taken inside.
- * @records: who waits for the superblock.
- * @recording: those for whom it is being written.
- * @flushed: the legs were, before bits are saved.
- * @flush_status: how that went.
- * @losses: lm_phase_losses() before the bits were copied.
- * @chunks: one of each block that is being saved.
- */
-struct lm_save {
-	struct workqueue_struct *commit_wq;
-	struct workqueue_struct *wq;
-	struct work_struct commit_work;
-	struct delayed_work work;
-	bool stopped;
-	spinlock_t lock;
-	struct list_head records;
-	struct list_head recording;
-	struct completion flushed;
-	blk_status_t flush_status;
-	u64 losses;
-	u64 chunks[LM_META_BATCH];
-};
-
-/**
  * struct lm_target - one table's instance.
  * @submit_wq: runs @submit_work, which may wait for memory, so for bios of
  *	ours to end.
  * @done_wq: runs all that lets them end; never waits for @submit_wq.
+ * @save: the migration's, if this table names the metadata; else NULL.
  */
 struct lm_target {
 	struct dm_target *ti;
@@ -890,7 +868,7 @@ struct lm_target {
 
 	struct lm_copier copier;
 	struct lm_verifier verifier;
-	struct lm_save save;
+	struct lm_save *save;
 };
 
 /* leg.c: bios to the legs, and flushes of them. */
@@ -976,11 +954,11 @@ void lm_watch_stop(struct lm_target *t);
 void lm_watch_wait(struct lm_target *t);
 
 /* save.c: when the metadata is written. */
-int lm_save_init(struct lm_target *t);
-void lm_save_exit(struct lm_target *t);
+struct lm_save *lm_save_new(struct lm_migration *m);
+void lm_save_free(struct lm_save *s);
 void lm_save_start(struct lm_target *t);
 void lm_save_stop(struct lm_target *t);
-void lm_save_halt(struct lm_target *t);
+void lm_save_detach(struct lm_target *t);
 void lm_save_kick(struct lm_target *t);
 bool lm_save_now(struct lm_target *t);
 bool lm_save_may_begin(struct lm_target *t, sector_t start);

@@ -46,6 +46,9 @@
  * @is_new: there is nothing on it yet.
  * @failed: a write has failed: nothing on it counts any more.
  * @stale: it says so itself.
+ * @begun: it was flushed since it was read.
+ * @in_io: something is being written; under @lock.
+ * @io_since: since then, jiffies.
  * @chunk_regions: how many regions a chunk has.
  * @nr_chunks: how many chunks there are.
  * @nr_regions: how many regions.
@@ -53,7 +56,7 @@
  * @active_blocks: how many.
  * @bitmap_block: where the bitmap's blocks begin.
  * @bitmap_blocks: how many.
- * @lock: guards @waiting, and the step from "must wait" to "waits".
+ * @lock: guards @waiting, the step from "must wait" to "waits", and @in_io.
  * @waiting: writes that wait for their chunk's bit.
  * @commit: held while metadata is written; the only one who changes @gate, and
  *	clears bits of @active.
@@ -72,6 +75,9 @@ struct lm_meta {
 	bool is_new;
 	bool failed;
 	bool stale;
+	bool begun;
+	bool in_io;
+	unsigned long io_since;
 
 	unsigned int chunk_regions;
 	u64 nr_chunks;
@@ -446,14 +452,25 @@ static int lm_meta_fail(struct lm_meta *meta, int error)
 	return error;
 }
 
+static void lm_meta_set_io(struct lm_meta *meta, bool in_io)
+{
+	spin_lock_irq(&meta->lock);
+	meta->in_io = in_io;
+	meta->io_since = jiffies;
+	spin_unlock_irq(&meta->lock);
+}
+
 /*
  * Write and flush what was changed.  A buffer is filled to be written whole, so
  * it need not be read.
  */
 static int lm_meta_sync(struct lm_meta *meta)
 {
-	int r = dm_bufio_write_dirty_buffers(meta->bufio);
+	int r;
 
+	lm_meta_set_io(meta, true);
+	r = dm_bufio_write_dirty_buffers(meta->bufio);
+	lm_meta_set_io(meta, false);
 	return r ? lm_meta_fail(meta, r) : 0;
 }
 
@@ -591,6 +608,9 @@ static int __lm_meta_format(struct lm_meta *meta)
  * @get: gives the state; called once nobody else can write one any more.
  * @arg: for @get.
  *
+ * The first one flushes in any case: after a crash that spared the device's
+ * cache, what was read may have been in there alone, and go with the next one.
+ *
  * Context: process, sleeps for the metadata device.
  * Return: 0, or an error: then the metadata has failed.
  */
@@ -616,9 +636,12 @@ int lm_meta_record(struct lm_meta *meta,
 	get(arg, &state);
 	r = 0;
 	if (!meta->is_new && lm_super_flags(&state) == flags) {
-		WRITE_ONCE(meta->super.state.source_incomplete,
-			   state.source_incomplete);
-		goto out;
+		if (!meta->begun)
+			r = lm_meta_sync(meta);
+		if (!r)
+			WRITE_ONCE(meta->super.state.source_incomplete,
+				   state.source_incomplete);
+		goto begun;
 	}
 	if (meta->is_new)
 		r = __lm_meta_format(meta);
@@ -629,29 +652,11 @@ int lm_meta_record(struct lm_meta *meta,
 		/* Looked at without the mutex: lm_meta_records_incomplete(). */
 		meta->super.state = state;
 	}
+begun:
+	meta->begun |= !r;
 out:
 	mutex_unlock(&meta->commit);
 	return r;
-}
-
-/**
- * lm_meta_begin - what was read may be relied on from now on
- * @meta: the metadata.
- *
- * After a crash that spared the device's cache, what was read may have been in
- * there alone, and go with the next one.
- *
- * Context: process, sleeps for the metadata device.
- */
-void lm_meta_begin(struct lm_meta *meta)
-{
-	int r;
-
-	mutex_lock(&meta->commit);
-	r = dm_bufio_issue_flush(meta->bufio);
-	if (r)
-		lm_meta_fail(meta, r);
-	mutex_unlock(&meta->commit);
 }
 
 /**
@@ -791,7 +796,7 @@ void lm_meta_commit(struct lm_meta *meta)
 }
 
 /**
- * lm_meta_give_up - metadata has failed if somebody has waited too long
+ * lm_meta_give_up - metadata has failed if it has not answered for too long
  * @meta: the metadata.
  * @timeout: for so many jiffies; 0 if that is known already.
  *
@@ -807,6 +812,7 @@ bool lm_meta_give_up(struct lm_meta *meta, unsigned long timeout)
 	first = list_first_entry_or_null(&meta->waiting, struct lm_meta_wait,
 					 node);
 	overdue |= first && time_after(jiffies, first->since + timeout);
+	overdue |= meta->in_io && time_after(jiffies, meta->io_since + timeout);
 	overdue &= !meta->failed;
 	if (overdue)
 		lm_meta_fail(meta, -ETIMEDOUT);

@@ -220,6 +220,7 @@ static int lm_match(struct lm_migration *m, const struct lm_snapshot *snap,
 
 static void lm_migration_free(struct lm_migration *m)
 {
+	lm_save_free(m->save);
 	lm_meta_close(m->meta);
 	xa_destroy(&m->unread);
 	lm_ranges_exit(&m->ranges);
@@ -302,6 +303,7 @@ static struct lm_migration *lm_migration_new(const struct lm_config *cfg,
 	m->begin = cfg->begin;
 	m->len = cfg->len;
 	memcpy(m->place, cfg->place, sizeof(m->place));
+	m->meta_users = !!cfg->meta_bdev;
 	m->paused = cfg->paused;
 	m->copy_rate = cfg->copy_rate;
 	m->standby_timeout = cfg->standby_timeout;
@@ -315,6 +317,12 @@ static struct lm_migration *lm_migration_new(const struct lm_config *cfg,
 		if (IS_ERR(m->meta)) {
 			r = PTR_ERR(m->meta);
 			m->meta = NULL;
+			goto bad;
+		}
+		m->save = lm_save_new(m);
+		if (!m->save) {
+			snprintf(why, len, "no memory for the workqueues of the metadata");
+			r = -ENOMEM;
 			goto bad;
 		}
 		size = lm_meta_region_size(m->meta);
@@ -381,8 +389,11 @@ static int lm_registry_find(const struct lm_config *cfg,
 		if (r < 0)
 			return r;
 	}
-	if (*shared)
+	if (*shared) {
 		kref_get(&(*shared)->refs);
+		if (cfg->meta_bdev)
+			(*shared)->meta_users++;
+	}
 	return 0;
 }
 
@@ -441,7 +452,8 @@ struct lm_migration *lm_registry_get(const struct lm_config *cfg, char *why,
  * @has_metadata: its line names metadata.
  *
  * A dropped leg that it does not name is forgotten: a line that names it again
- * asks for a new migration.  So is metadata, which is of no use any more then.
+ * asks for a new migration.  So is metadata, which is of no use any more then;
+ * the table that goes closes it.
  *
  * Context: process, may sleep.
  * Return: 0, or -ESTALE if another target's table has run since @m did.
@@ -460,11 +472,8 @@ int lm_registry_go_live(struct lm_migration *m, unsigned int named,
 		for (leg = 0; leg < LM_NR_LEGS; leg++)
 			if (!(named & LM_LEG_MASK(leg)))
 				memset(&m->place[leg], 0, sizeof(m->place[leg]));
-		if (!has_metadata) {
-			lm_meta_close(m->meta);
-			m->meta = NULL;
+		if (!has_metadata)
 			memset(&m->meta_place, 0, sizeof(m->meta_place));
-		}
 	}
 	mutex_unlock(&lm_registry_lock);
 	return r;
@@ -493,13 +502,33 @@ static void lm_registry_release(struct kref *refs)
 	lm_migration_free(m);
 }
 
+/* What a table no longer names may be the last use of the metadata's device. */
+static void lm_registry_put_metadata(struct lm_migration *m)
+{
+	bool last;
+
+	mutex_lock(&lm_registry_lock);
+	last = !--m->meta_users;
+	mutex_unlock(&lm_registry_lock);
+	if (!last)
+		return;
+	lm_save_free(m->save);
+	m->save = NULL;
+	lm_meta_close(m->meta);
+	m->meta = NULL;
+}
+
 /**
  * lm_registry_put - a table no longer names a migration
  * @m: the migration; no I/O of the table is in flight.
+ * @has_metadata: its line names metadata, whose device is open yet.
  *
- * Context: process, may sleep.
+ * Context: process, sleeps as long as a metadata device is silent that no other
+ * table names.
  */
-void lm_registry_put(struct lm_migration *m)
+void lm_registry_put(struct lm_migration *m, bool has_metadata)
 {
+	if (has_metadata)
+		lm_registry_put_metadata(m);
 	kref_put_mutex(&m->refs, lm_registry_release, &lm_registry_lock);
 }

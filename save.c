@@ -24,9 +24,69 @@
  */
 #include "dm-livemigrate.h"
 
+#include <linux/slab.h>
 
 /* How often the bits are saved, while they change. */
 #define LM_SAVE_INTERVAL	(2 * HZ)
+/* How many times in a standby_timeout who waits for a worker looks. */
+#define LM_SAVE_LOOKS		4
+
+/**
+ * struct lm_save - when metadata is written.
+ * @m: the migration.  All tables that name the metadata share this, so a table
+ *	that goes leaves a worker behind that a silent device holds.
+ * @commit_wq: runs @commit_work.
+ * @wq: runs @work.
+ * @commit_work: waits for the metadata device alone.
+ * @work: waits for the legs as well.
+ * @stopped: suspended: no more is begun.
+ * @halted: the metadata is about to go: nothing is queued any more.
+ * @last: whoever suspends waits for @work to leave clean metadata behind.
+ * @ended: it has.
+ * @lock: guards the lists, @t and @flushing; nothing is taken inside.
+ * @t: the live table's instance, whose legs are flushed; NULL while suspended.
+ * @flushing: they are being.
+ * @idle: woken when they no longer are.
+ * @records: who waits for the superblock.
+ * @recording: those for whom it is being written.
+ * @syncs: processes that do.
+ * @syncing: those for whom it is being written.
+ * @flushed: the legs were, before bits are saved.
+ * @flush_status: how that went.
+ * @losses: lm_phase_losses() before the bits were copied.
+ * @chunks: one of each block that is being saved.
+ */
+struct lm_save {
+	struct lm_migration *m;
+	struct workqueue_struct *commit_wq;
+	struct workqueue_struct *wq;
+	struct work_struct commit_work;
+	struct delayed_work work;
+	bool stopped;
+	bool halted;
+	bool last;
+	struct completion ended;
+
+	spinlock_t lock;
+	struct lm_target *t;
+	bool flushing;
+	wait_queue_head_t idle;
+	struct list_head records;
+	struct list_head recording;
+	struct list_head syncs;
+	struct list_head syncing;
+
+	struct completion flushed;
+	blk_status_t flush_status;
+	u64 losses;
+	u64 chunks[LM_META_BATCH];
+};
+
+/* A process that waits for the superblock, though not for ever. */
+struct lm_save_sync {
+	struct list_head node;
+	struct completion done;
+};
 
 static void lm_save_state(void *arg, struct lm_meta_state *state)
 {
@@ -34,19 +94,19 @@ static void lm_save_state(void *arg, struct lm_meta_state *state)
 }
 
 /* A write of metadata has failed, perhaps: tell of it, once. */
-static void lm_save_check(struct lm_target *t)
+static void lm_save_check(struct lm_save *s)
 {
-	struct lm_save *s = &t->save;
+	struct lm_migration *m = s->m;
 
-	if (likely(!lm_meta_has_failed(t->m->meta)) ||
-	    test_and_set_bit(0, &t->m->meta_failure_told))
+	if (likely(!lm_meta_has_failed(m->meta)) ||
+	    test_and_set_bit(0, &m->meta_failure_told))
 		return;
 	DMERR("%s: writing to the metadata device has failed: the migration goes on in memory, and will not survive a crash",
-	      dm_device_name(t->m->md));
-	lm_phase_event(t->m);
+	      dm_device_name(m->md));
+	lm_phase_event(m);
 	/* Those that wait need not any more. */
 	queue_work(s->commit_wq, &s->commit_work);
-	if (!READ_ONCE(s->stopped))
+	if (!READ_ONCE(s->halted))
 		mod_delayed_work(s->wq, &s->work, LM_SAVE_INTERVAL);
 }
 
@@ -68,16 +128,29 @@ static void lm_save_recorded(struct lm_save *s)
 		wait->ready(wait);
 }
 
+/* The same for processes, which may have given up meanwhile. */
+static void lm_save_synced(struct lm_save *s)
+{
+	struct lm_save_sync *sync, *next;
+
+	spin_lock_irq(&s->lock);
+	list_for_each_entry_safe(sync, next, &s->syncing, node) {
+		list_del_init(&sync->node);
+		complete(&sync->done);
+	}
+	spin_unlock_irq(&s->lock);
+}
+
 static void lm_save_commit_work(struct work_struct *work)
 {
 	struct lm_save *s = container_of(work, struct lm_save, commit_work);
-	struct lm_target *t = container_of(s, struct lm_target, save);
-	struct lm_migration *m = t->m;
+	struct lm_migration *m = s->m;
 	bool record;
 
 	spin_lock_irq(&s->lock);
 	list_splice_tail_init(&s->records, &s->recording);
-	record = !list_empty(&s->recording);
+	list_splice_tail_init(&s->syncs, &s->syncing);
+	record = !list_empty(&s->recording) || !list_empty(&s->syncing);
 	spin_unlock_irq(&s->lock);
 
 	if (record) {
@@ -85,7 +158,35 @@ static void lm_save_commit_work(struct work_struct *work)
 		lm_save_recorded(s);
 	}
 	lm_meta_commit(m->meta);
-	lm_save_check(t);
+	lm_save_check(s);
+	lm_save_synced(s);
+}
+
+/* Metadata that does not answer has failed; who waits for it need not then. */
+static void lm_save_look(struct lm_save *s, unsigned long timeout)
+{
+	struct lm_meta *meta = s->m->meta;
+	struct lm_meta_wait *first;
+	bool overdue;
+
+	spin_lock_irq(&s->lock);
+	/* The worker may be stuck with others than those it has taken. */
+	first = list_first_entry_or_null(list_empty(&s->recording) ?
+					 &s->records : &s->recording,
+					 struct lm_meta_wait, node);
+	overdue = first && time_after(jiffies, first->since + timeout);
+	spin_unlock_irq(&s->lock);
+
+	lm_meta_give_up(meta, overdue ? 0 : timeout);
+	if (!lm_meta_has_failed(meta))
+		return;
+	lm_save_check(s);
+	/* Also those that have come since. */
+	lm_meta_release(meta);
+	spin_lock_irq(&s->lock);
+	list_splice_tail_init(&s->records, &s->recording);
+	spin_unlock_irq(&s->lock);
+	lm_save_recorded(s);
 }
 
 /**
@@ -97,30 +198,30 @@ static void lm_save_commit_work(struct work_struct *work)
  */
 void lm_save_watch(struct lm_target *t, unsigned long timeout)
 {
-	struct lm_save *s = &t->save;
-	struct lm_meta_wait *first;
-	bool overdue;
+	if (t->save)
+		lm_save_look(t->save, timeout);
+}
 
-	if (!t->m->meta)
-		return;
-	spin_lock_irq(&s->lock);
-	/* The worker may be stuck with others than those it has taken. */
-	first = list_first_entry_or_null(list_empty(&s->recording) ?
-					 &s->records : &s->recording,
-					 struct lm_meta_wait, node);
-	overdue = first && time_after(jiffies, first->since + timeout);
-	spin_unlock_irq(&s->lock);
+/*
+ * Wait until a worker says @done, but no longer than standby_timeout once the
+ * metadata has failed: the worker may hang on its device.  False if it does not
+ * say so.  Works without the watch, too, which stands still while suspended.
+ */
+static bool lm_save_await(struct lm_save *s, struct completion *done)
+{
+	unsigned long timeout = msecs_to_jiffies(s->m->standby_timeout);
+	unsigned int looks = 0;
 
-	lm_meta_give_up(t->m->meta, overdue ? 0 : timeout);
-	if (!lm_meta_has_failed(t->m->meta))
-		return;
-	lm_save_check(t);
-	/* Also those that have come since. */
-	lm_meta_release(t->m->meta);
-	spin_lock_irq(&s->lock);
-	list_splice_tail_init(&s->records, &s->recording);
-	spin_unlock_irq(&s->lock);
-	lm_save_recorded(s);
+	if (!timeout) {
+		wait_for_completion(done);
+		return true;
+	}
+	while (!wait_for_completion_timeout(done, timeout / LM_SAVE_LOOKS + 1)) {
+		lm_save_look(s, timeout);
+		if (lm_meta_has_failed(s->m->meta) && ++looks > LM_SAVE_LOOKS)
+			return false;
+	}
+	return true;
 }
 
 /**
@@ -132,9 +233,8 @@ void lm_save_watch(struct lm_target *t, unsigned long timeout)
  */
 bool lm_save_may_begin(struct lm_target *t, sector_t start)
 {
-	struct lm_meta *meta = t->m->meta;
-
-	return !meta || lm_meta_is_open(meta, start >> LM_CHUNK_SHIFT);
+	return !t->save ||
+	       lm_meta_is_open(t->m->meta, start >> LM_CHUNK_SHIFT);
 }
 
 /**
@@ -150,18 +250,17 @@ bool lm_save_may_begin(struct lm_target *t, sector_t start)
 bool lm_save_begin(struct lm_target *t, sector_t start,
 		   struct lm_meta_wait *wait)
 {
-	struct lm_meta *meta = t->m->meta;
-
-	if (likely(!meta) || lm_meta_enter(meta, start >> LM_CHUNK_SHIFT, wait))
+	if (likely(!t->save) ||
+	    lm_meta_enter(t->m->meta, start >> LM_CHUNK_SHIFT, wait))
 		return true;
-	queue_work(t->save.commit_wq, &t->save.commit_work);
+	queue_work(t->save->commit_wq, &t->save->commit_work);
 	return false;
 }
 
 /* Let @wait's ready be called when the state of now is durable. */
 static void lm_save_record(struct lm_target *t, struct lm_meta_wait *wait)
 {
-	struct lm_save *s = &t->save;
+	struct lm_save *s = t->save;
 	unsigned long flags;
 
 	wait->since = jiffies;
@@ -186,7 +285,7 @@ bool lm_save_lacks(struct lm_target *t, struct lm_meta_wait *wait)
 {
 	struct lm_meta *meta = t->m->meta;
 
-	if (likely(!meta) || !lm_phase_source_incomplete(t->m))
+	if (likely(!t->save) || !lm_phase_source_incomplete(t->m))
 		return true;
 	/* Pairs with lm_meta_record(). */
 	smp_mb();
@@ -209,7 +308,7 @@ bool lm_save_complete(struct lm_target *t, struct lm_meta_wait *wait)
 {
 	struct lm_meta *meta = t->m->meta;
 
-	if (!meta || !lm_meta_records_incomplete(meta) ||
+	if (!t->save || !lm_meta_records_incomplete(meta) ||
 	    lm_meta_has_failed(meta))
 		return true;
 	lm_save_record(t, wait);
@@ -220,18 +319,27 @@ bool lm_save_complete(struct lm_target *t, struct lm_meta_wait *wait)
  * lm_save_now - make the state durable
  * @t: the instance.
  *
- * Context: process, sleeps for the metadata device.
+ * Context: process, sleeps for the metadata device, though not for ever.
  * Return: false if there is metadata that does not say so now.
  */
 bool lm_save_now(struct lm_target *t)
 {
-	int r = 0;
+	struct lm_save *s = t->save;
+	struct lm_save_sync sync;
 
-	if (t->m->meta) {
-		r = lm_meta_record(t->m->meta, lm_save_state, t->m);
-		lm_save_check(t);
-	}
-	return !r;
+	if (!s)
+		return true;
+	init_completion(&sync.done);
+	spin_lock_irq(&s->lock);
+	list_add_tail(&sync.node, &s->syncs);
+	spin_unlock_irq(&s->lock);
+	queue_work(s->commit_wq, &s->commit_work);
+
+	lm_save_await(s, &sync.done);
+	spin_lock_irq(&s->lock);
+	list_del_init(&sync.node);
+	spin_unlock_irq(&s->lock);
+	return !lm_meta_has_failed(s->m->meta);
 }
 
 /* ------------------------------------------------------------------------
@@ -301,8 +409,8 @@ static void lm_save_retire_chunk(void *arg)
 
 static void lm_save_retire(void *arg)
 {
-	struct lm_target *t = arg;
-	struct lm_migration *m = t->m;
+	struct lm_save *s = arg;
+	struct lm_migration *m = s->m;
 	struct lm_save_chunk c = { .m = m };
 
 	/* A failed standby lacks what is written: the bits must tell. */
@@ -317,6 +425,40 @@ static void lm_save_retire(void *arg)
 	}
 }
 
+/*
+ * Was nothing lost since the bits were copied: by another flush, which the device
+ * may have told instead, by a standby that has failed and come back, or to a
+ * verify that has found a difference?
+ */
+static bool lm_save_holds(void *arg)
+{
+	struct lm_save *s = arg;
+
+	return lm_phase_losses(s->m) == s->losses;
+}
+
+/* The instance whose legs may be flushed, for lm_save_flush_end(); or NULL. */
+static struct lm_target *lm_save_flush_begin(struct lm_save *s)
+{
+	struct lm_target *t = NULL;
+
+	spin_lock_irq(&s->lock);
+	if (s->t && !lm_meta_has_failed(s->m->meta)) {
+		t = s->t;
+		s->flushing = true;
+	}
+	spin_unlock_irq(&s->lock);
+	return t;
+}
+
+static void lm_save_flush_end(struct lm_save *s)
+{
+	spin_lock_irq(&s->lock);
+	s->flushing = false;
+	wake_up_all(&s->idle);
+	spin_unlock_irq(&s->lock);
+}
+
 static void lm_save_flushed(void *arg, unsigned int legs, blk_status_t status)
 {
 	struct lm_save *s = arg;
@@ -325,38 +467,28 @@ static void lm_save_flushed(void *arg, unsigned int legs, blk_status_t status)
 	complete(&s->flushed);
 }
 
-/*
- * Was nothing lost since the bits were copied: by another flush, which the device
- * may have told instead, by a standby that has failed and come back, or to a
- * verify that has found a difference?
- */
-static bool lm_save_holds(void *arg)
-{
-	struct lm_target *t = arg;
-
-	return lm_phase_losses(t->m) == t->save.losses;
-}
-
 /* Flush both legs, and see that nothing was lost. */
-static bool lm_save_flush(struct lm_target *t)
+static bool lm_save_flush(struct lm_save *s)
 {
-	struct lm_save *s = &t->save;
+	struct lm_target *t = lm_save_flush_begin(s);
 
+	if (!t)
+		return false;
 	reinit_completion(&s->flushed);
 	lm_flush_start(t, NULL, lm_save_flushed, s, GFP_NOIO);
 	wait_for_completion(&s->flushed);
+	lm_save_flush_end(s);
 	if (s->flush_status)
 		return false;
-	lm_flush_barrier(t->m);
-	return lm_save_holds(t);
+	lm_flush_barrier(s->m);
+	return lm_save_holds(s);
 }
 
 /* Save some blocks.  Returns whether there are more. */
-static bool lm_save_some(struct lm_target *t)
+static bool lm_save_some(struct lm_save *s)
 {
-	struct lm_migration *m = t->m;
+	struct lm_migration *m = s->m;
 	struct lm_meta *meta = m->meta;
-	u64 *chunks = t->save.chunks;
 	unsigned int nr = 0;
 	u64 chunk = 0;
 	bool doubt;
@@ -366,25 +498,25 @@ static bool lm_save_some(struct lm_target *t)
 		chunk = lm_unsaved_next(&m->bitmap, chunk);
 		if (chunk >= m->bitmap.nr_chunks)
 			break;
-		chunks[nr++] = chunk;
+		s->chunks[nr++] = chunk;
 		lm_save_take(m, chunk);
 		lm_meta_block_chunks(meta, chunk, &chunk);
 	}
 	/* The active-writes bits of those that were busy. */
 	lm_meta_commit(meta);
-	t->save.losses = lm_phase_losses(m);
+	s->losses = lm_phase_losses(m);
 	/* Bits that are about to be cleared, for a loss that is counted already. */
 	doubt = lm_phase_in_doubt(m);
 	/* Pairs with the end of lm_phase_settle_doubt(). */
 	smp_rmb();
-	lm_meta_snapshot(meta, &m->bitmap, chunks, nr);
+	lm_meta_snapshot(meta, &m->bitmap, s->chunks, nr);
 
 	r = -EAGAIN;
-	if (!doubt && lm_save_flush(t))
+	if (!doubt && lm_save_flush(s))
 		r = lm_meta_save(meta, &m->bitmap, lm_save_holds,
-				 lm_save_retire, t);
+				 lm_save_retire, s);
 	if (r == -EAGAIN)
-		lm_save_put_back(m, chunks, nr);
+		lm_save_put_back(m, s->chunks, nr);
 	return !r && nr == LM_META_BATCH;
 }
 
@@ -397,25 +529,46 @@ static bool lm_save_has_work(struct lm_migration *m)
 		lm_meta_next_active(m->meta, 0) < chunks);
 }
 
+/* Save all that there is, as long as it is wanted. */
+static void lm_save_all(struct lm_save *s)
+{
+	while ((!READ_ONCE(s->stopped) || READ_ONCE(s->last)) &&
+	       lm_save_has_work(s->m) && lm_save_some(s))
+		;
+}
+
+/* Until now nobody was under way, so the bits that are, count. */
+static void lm_save_clean(struct lm_save *s)
+{
+	lm_save_all(s);
+	if (lm_meta_has_failed(s->m->meta))
+		return;
+	lm_phase_set_clean(s->m, true);
+	lm_meta_record(s->m->meta, lm_save_state, s->m);
+}
+
 static void lm_save_work(struct work_struct *work)
 {
 	struct lm_save *s = container_of(to_delayed_work(work),
 					 struct lm_save, work);
-	struct lm_target *t = container_of(s, struct lm_target, save);
-	struct lm_migration *m = t->m;
+	struct lm_migration *m = s->m;
+	bool last = READ_ONCE(s->last);
+	bool again = !READ_ONCE(s->stopped);
 
 	if (lm_meta_has_failed(m->meta)) {
-		if (!lm_meta_invalidate(m->meta) && !READ_ONCE(s->stopped))
-			queue_delayed_work(s->wq, &s->work, LM_SAVE_INTERVAL);
-		return;
+		again = !lm_meta_invalidate(m->meta);
+	} else if (lm_phase_is_final(m)) {
+		again = false;
+	} else if (last) {
+		lm_save_clean(s);
+	} else if (again) {
+		lm_meta_record(m->meta, lm_save_state, m);
+		lm_save_all(s);
 	}
-	if (lm_phase_is_final(m))
-		return;
-	lm_save_now(t);
-	while (!READ_ONCE(s->stopped) && lm_save_has_work(m) && lm_save_some(t))
-		;
-	lm_save_check(t);
-	if (!READ_ONCE(s->stopped))
+	lm_save_check(s);
+	if (last)
+		complete(&s->ended);
+	if (again && !READ_ONCE(s->halted))
 		queue_delayed_work(s->wq, &s->work, LM_SAVE_INTERVAL);
 }
 
@@ -427,8 +580,10 @@ static void lm_save_work(struct work_struct *work)
  */
 void lm_save_kick(struct lm_target *t)
 {
-	if (t->m->meta && !READ_ONCE(t->save.stopped))
-		mod_delayed_work(t->save.wq, &t->save.work, 0);
+	struct lm_save *s = t->save;
+
+	if (s && !READ_ONCE(s->stopped))
+		mod_delayed_work(s->wq, &s->work, 0);
 }
 
 /* ------------------------------------------------------------------------
@@ -441,17 +596,21 @@ void lm_save_kick(struct lm_target *t)
  *
  * From now on the metadata says that something is under way.
  *
- * Context: process, sleeps for the metadata device.
+ * Context: process, sleeps for the metadata device, though not for ever.
  */
 void lm_save_start(struct lm_target *t)
 {
-	if (!t->m->meta)
+	struct lm_save *s = t->save;
+
+	if (!s)
 		return;
-	lm_meta_begin(t->m->meta);
+	spin_lock_irq(&s->lock);
+	s->t = t;
+	spin_unlock_irq(&s->lock);
 	lm_phase_set_clean(t->m, false);
-	if (!lm_phase_is_final(t->m))
+	if (!lm_phase_is_final(t->m) && !lm_meta_has_failed(t->m->meta))
 		lm_save_now(t);
-	WRITE_ONCE(t->save.stopped, false);
+	WRITE_ONCE(s->stopped, false);
 	lm_save_kick(t);
 }
 
@@ -459,87 +618,108 @@ void lm_save_start(struct lm_target *t)
  * lm_save_stop - all that was written has ended: leave clean metadata behind
  * @t: the instance; nothing is in flight, and the copier stands still.
  *
- * Context: process, sleeps for the legs and the metadata device.
+ * A worker that hangs on the metadata device is left behind.
+ *
+ * Context: process, sleeps for the legs, and for the metadata device, though not
+ * for ever.
  */
 void lm_save_stop(struct lm_target *t)
 {
-	struct lm_save *s = &t->save;
-	struct lm_migration *m = t->m;
+	struct lm_save *s = t->save;
 
-	if (!m->meta || s->stopped)
+	if (!s || s->stopped)
 		return;
 	WRITE_ONCE(s->stopped, true);
-	cancel_delayed_work_sync(&s->work);
-	flush_work(&s->commit_work);
-	if (!lm_phase_is_final(m)) {
-		while (!lm_meta_has_failed(m->meta) && lm_save_has_work(m) &&
-		       lm_save_some(t))
-			;
-		/* Until now nobody was under way, so the bits that are, count. */
-		lm_phase_set_clean(m, true);
-		lm_save_now(t);
-	}
-	flush_work(&s->commit_work);
-	cancel_delayed_work_sync(&s->work);
+	reinit_completion(&s->ended);
+	WRITE_ONCE(s->last, true);
+	mod_delayed_work(s->wq, &s->work, 0);
+	lm_save_await(s, &s->ended);
+	WRITE_ONCE(s->last, false);
+	lm_save_detach(t);
 }
 
 /**
- * lm_save_halt - the instance is about to go
+ * lm_save_detach - the instance's legs are flushed no more
  * @t: the instance; nothing is in flight.
  *
  * Also where it was never suspended properly.
  *
- * Context: process, sleeps.
+ * Context: process, sleeps for the legs.
  */
-void lm_save_halt(struct lm_target *t)
+void lm_save_detach(struct lm_target *t)
 {
-	struct lm_save *s = &t->save;
+	struct lm_save *s = t->save;
 
-	if (!s->wq)
+	if (!s)
 		return;
-	WRITE_ONCE(s->stopped, true);
-	cancel_delayed_work_sync(&s->work);
-	flush_work(&s->commit_work);
-	cancel_delayed_work_sync(&s->work);
+	spin_lock_irq(&s->lock);
+	if (s->t == t) {
+		s->stopped = true;
+		s->t = NULL;
+		wait_event_lock_irq(s->idle, !s->flushing, s->lock);
+	}
+	spin_unlock_irq(&s->lock);
 }
 
 /**
- * lm_save_init - prepare an instance, which stands still
- * @t: the instance; @t->m is set.
+ * lm_save_new - for a migration's metadata
+ * @m: the migration; @m->meta is open.
  *
  * Context: process, may sleep.
- * Return: 0 or -ENOMEM.
+ * Return: for lm_save_free(); NULL if there is no memory.
  */
-int lm_save_init(struct lm_target *t)
+struct lm_save *lm_save_new(struct lm_migration *m)
 {
-	struct lm_save *s = &t->save;
+	struct lm_save *s = kzalloc(sizeof(*s), GFP_KERNEL);
 
+	if (!s)
+		return NULL;
+	s->m = m;
+	s->stopped = true;
 	spin_lock_init(&s->lock);
+	init_waitqueue_head(&s->idle);
 	INIT_LIST_HEAD(&s->records);
 	INIT_LIST_HEAD(&s->recording);
+	INIT_LIST_HEAD(&s->syncs);
+	INIT_LIST_HEAD(&s->syncing);
 	INIT_WORK(&s->commit_work, lm_save_commit_work);
 	INIT_DELAYED_WORK(&s->work, lm_save_work);
 	init_completion(&s->flushed);
-	s->stopped = true;
-	if (!t->m->meta)
-		return 0;
+	init_completion(&s->ended);
 	s->commit_wq = alloc_workqueue("dm_livemigrate_commit",
 				       WQ_MEM_RECLAIM | WQ_UNBOUND, 1);
 	s->wq = alloc_workqueue("dm_livemigrate_save",
 				WQ_MEM_RECLAIM | WQ_UNBOUND, 1);
-	return s->commit_wq && s->wq ? 0 : -ENOMEM;
+	if (s->commit_wq && s->wq)
+		return s;
+	lm_save_free(s);
+	return NULL;
+}
+
+/* Once this has returned neither worker runs, nor will. */
+static void lm_save_halt(struct lm_save *s)
+{
+	WRITE_ONCE(s->halted, true);
+	cancel_delayed_work_sync(&s->work);
+	flush_work(&s->commit_work);
+	/* It may have been queued just before. */
+	cancel_delayed_work_sync(&s->work);
 }
 
 /**
- * lm_save_exit - the end of lm_save_init()'s
- * @t: the instance; all zeroes will do.  It was stopped, or never started.
+ * lm_save_free - the end of lm_save_new()'s
+ * @s: it; NULL will do.  No live table names the metadata.
  *
- * Context: process, may sleep.
+ * Context: process, sleeps as long as the metadata device is silent.
  */
-void lm_save_exit(struct lm_target *t)
+void lm_save_free(struct lm_save *s)
 {
-	if (t->save.wq)
-		destroy_workqueue(t->save.wq);
-	if (t->save.commit_wq)
-		destroy_workqueue(t->save.commit_wq);
+	if (!s)
+		return;
+	lm_save_halt(s);
+	if (s->wq)
+		destroy_workqueue(s->wq);
+	if (s->commit_wq)
+		destroy_workqueue(s->commit_wq);
+	kfree(s);
 }
