@@ -106,8 +106,9 @@ static void lm_save_check(struct lm_save *s)
 	lm_phase_event(m);
 	/* Those that wait need not any more. */
 	queue_work(s->commit_wq, &s->commit_work);
+	/* It is to say at once that it is out of date. */
 	if (!READ_ONCE(s->halted))
-		mod_delayed_work(s->wq, &s->work, LM_SAVE_INTERVAL);
+		mod_delayed_work(s->wq, &s->work, 0);
 }
 
 /* ------------------------------------------------------------------------
@@ -533,7 +534,8 @@ static bool lm_save_has_work(struct lm_migration *m)
 static void lm_save_all(struct lm_save *s)
 {
 	while ((!READ_ONCE(s->stopped) || READ_ONCE(s->last)) &&
-	       lm_save_has_work(s->m) && lm_save_some(s))
+	       !lm_meta_has_failed(s->m->meta) && lm_save_has_work(s->m) &&
+	       lm_save_some(s))
 		;
 }
 
@@ -555,9 +557,7 @@ static void lm_save_work(struct work_struct *work)
 	bool last = READ_ONCE(s->last);
 	bool again = !READ_ONCE(s->stopped);
 
-	if (lm_meta_has_failed(m->meta)) {
-		again = !lm_meta_invalidate(m->meta);
-	} else if (lm_phase_is_final(m)) {
+	if (lm_phase_is_final(m)) {
 		again = false;
 	} else if (last) {
 		lm_save_clean(s);
@@ -566,6 +566,9 @@ static void lm_save_work(struct work_struct *work)
 		lm_save_all(s);
 	}
 	lm_save_check(s);
+	/* Also just now: this may be the last chance to say so. */
+	if (lm_meta_has_failed(m->meta))
+		again = !lm_meta_invalidate(m->meta);
 	if (last)
 		complete(&s->ended);
 	if (again && !READ_ONCE(s->halted))

@@ -215,6 +215,36 @@ leg_heal meta
 wait_until 20 says_stale || die "the metadata does not say that it is stale"
 legs_equal $S $D
 dmsetup remove m
+lm_refused 'out of date' lm_create n /dev/mapper/src $D metadata /dev/mapper/meta
+
+note "it fails, and the device is removed at once: what was written then is on no record"
+wipe $M
+lm_create m /dev/mapper/src $D metadata /dev/mapper/meta
+lm_wait_phase m synced
+wait_until 20 no_active $M || die "the active-writes bits are not cleared"
+sleep 3
+leg_break meta
+write_at /dev/mapper/m 0 1
+wait_until 2 lm_is m metadata failed || die "a failed metadata device is not shown: $(dmsetup status m)"
+leg_heal meta
+dmsetup remove m
+says_stale || die "the metadata does not say that it is stale"
+lm_refused 'out of date' lm_create n /dev/mapper/src $D metadata /dev/mapper/meta
+
+note "suspend is the first to notice"
+wipe $M
+lm_create m /dev/mapper/src $D metadata /dev/mapper/meta paused
+sleep 3
+# Not the superblock: that can still be written, and says it.
+leg_break_part meta 16 16
+lm_msg m resume
+lm_wait_above m copied 0
+dmsetup suspend m
+says_stale || die "the metadata does not say that it is stale"
+dmsetup resume m
+leg_heal meta
+lm_wait_phase m synced
+dmsetup remove m
+
 dmsetup remove meta
-lm_refused 'out of date' lm_create n /dev/mapper/src $D metadata $M
 dmsetup remove src
