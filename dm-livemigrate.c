@@ -845,7 +845,11 @@ static enum lm_refusal lm_await_drop(struct lm_migration *m)
 	       LM_ALLOWED : LM_NOT_DROPPED;
 }
 
-/* Before a leg goes metadata says so: after a crash it must not be trusted. */
+/*
+ * Before a leg goes metadata says so, or that it is out of date: after a crash
+ * that leg must not be trusted.  If it can do neither we go on all the same: its
+ * errors refuse nothing.
+ */
 static void lm_end_recorded(struct lm_target *t, const char *message)
 {
 	if (!lm_save_now(t))

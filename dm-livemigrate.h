@@ -270,6 +270,7 @@ bool lm_meta_has_failed(const struct lm_meta *meta);
 bool lm_meta_give_up(struct lm_meta *meta, unsigned long timeout);
 void lm_meta_release(struct lm_meta *meta);
 bool lm_meta_invalidate(struct lm_meta *meta);
+bool lm_meta_is_stale(const struct lm_meta *meta);
 
 bool lm_meta_is_open(const struct lm_meta *meta, u64 chunk);
 bool lm_meta_enter(struct lm_meta *meta, u64 chunk, struct lm_meta_wait *wait);

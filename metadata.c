@@ -695,11 +695,21 @@ bool lm_meta_invalidate(struct lm_meta *meta)
 	bool done;
 
 	mutex_lock(&meta->commit);
-	if (!meta->stale)
-		meta->stale = !__lm_meta_put_super(meta, LM_DISK_STALE);
-	done = meta->stale;
+	done = meta->stale || !__lm_meta_put_super(meta, LM_DISK_STALE);
+	WRITE_ONCE(meta->stale, done);
 	mutex_unlock(&meta->commit);
 	return done;
+}
+
+/**
+ * lm_meta_is_stale - does failed metadata say that it is out of date?
+ * @meta: the metadata.
+ *
+ * Context: any.
+ */
+bool lm_meta_is_stale(const struct lm_meta *meta)
+{
+	return READ_ONCE(meta->stale);
 }
 
 /* ------------------------------------------------------------------------

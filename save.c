@@ -146,12 +146,13 @@ static void lm_save_commit_work(struct work_struct *work)
 {
 	struct lm_save *s = container_of(work, struct lm_save, commit_work);
 	struct lm_migration *m = s->m;
-	bool record;
+	bool sync, record;
 
 	spin_lock_irq(&s->lock);
 	list_splice_tail_init(&s->records, &s->recording);
 	list_splice_tail_init(&s->syncs, &s->syncing);
-	record = !list_empty(&s->recording) || !list_empty(&s->syncing);
+	sync = !list_empty(&s->syncing);
+	record = sync || !list_empty(&s->recording);
 	spin_unlock_irq(&s->lock);
 
 	if (record) {
@@ -160,6 +161,8 @@ static void lm_save_commit_work(struct work_struct *work)
 	}
 	lm_meta_commit(m->meta);
 	lm_save_check(s);
+	if (sync && lm_meta_has_failed(m->meta))
+		lm_meta_invalidate(m->meta);
 	lm_save_synced(s);
 }
 
@@ -317,11 +320,11 @@ bool lm_save_complete(struct lm_target *t, struct lm_meta_wait *wait)
 }
 
 /**
- * lm_save_now - make the state durable
+ * lm_save_now - make the state durable, or that the metadata is out of date
  * @t: the instance.
  *
  * Context: process, sleeps for the metadata device, though not for ever.
- * Return: false if there is metadata that does not say so now.
+ * Return: false if there is metadata that says neither now.
  */
 bool lm_save_now(struct lm_target *t)
 {
@@ -340,7 +343,7 @@ bool lm_save_now(struct lm_target *t)
 	spin_lock_irq(&s->lock);
 	list_del_init(&sync.node);
 	spin_unlock_irq(&s->lock);
-	return !lm_meta_has_failed(s->m->meta);
+	return !lm_meta_has_failed(s->m->meta) || lm_meta_is_stale(s->m->meta);
 }
 
 /* ------------------------------------------------------------------------

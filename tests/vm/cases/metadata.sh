@@ -246,5 +246,35 @@ leg_heal meta
 lm_wait_phase m synced
 dmsetup remove m
 
+note "commit, and it cannot be recorded: the metadata is out of date before the leg goes"
+wipe $M
+lm_create m /dev/mapper/src $D metadata /dev/mapper/meta
+lm_wait_phase m synced
+lm_msg m cutover
+wait_until 20 no_active $M || die "the active-writes bits are not cleared"
+sleep 3
+leg_break meta
+write_at /dev/mapper/m 0 1
+wait_until 2 lm_is m metadata failed || die "a failed metadata device is not shown: $(dmsetup status m)"
+leg_heal meta
+kmsg_mark
+lm_msg m commit
+says_stale || die "the metadata does not say that it is stale"
+kmsg_since | grep 'do not use that again' && die "a warning for nothing"
+dmsetup remove m
+
+note "nor can that be said: it is committed all the same, with a warning"
+wipe $M
+lm_create m /dev/mapper/src $D metadata /dev/mapper/meta
+lm_wait_phase m synced
+lm_msg m cutover
+leg_break meta
+kmsg_mark
+lm_msg m commit
+expect_kmsg 'commit goes on, but the metadata cannot tell of it: do not use that again'
+lm_is m phase committed || die "not committed: $(dmsetup status m)"
+dmsetup remove m
+
+leg_heal meta
 dmsetup remove meta
 dmsetup remove src
