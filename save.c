@@ -254,7 +254,8 @@ bool lm_save_may_begin(struct lm_target *t, sector_t start)
 bool lm_save_begin(struct lm_target *t, sector_t start,
 		   struct lm_meta_wait *wait)
 {
-	if (likely(!t->save) ||
+	/* Once a leg was dropped, what the metadata says of the bits is no matter. */
+	if (likely(lm_save_may_begin(t, start)) || lm_phase_is_final(t->m) ||
 	    lm_meta_enter(t->m->meta, start >> LM_CHUNK_SHIFT, wait))
 		return true;
 	queue_work(t->save->commit_wq, &t->save->commit_work);
@@ -293,7 +294,8 @@ bool lm_save_lacks(struct lm_target *t, struct lm_meta_wait *wait)
 		return true;
 	/* Pairs with lm_meta_record(). */
 	smp_mb();
-	if (lm_meta_records_incomplete(meta) || lm_meta_has_failed(meta))
+	if (lm_meta_records_incomplete(meta) || lm_meta_has_failed(meta) ||
+	    lm_phase_is_final(t->m))
 		return true;
 	lm_save_record(t, wait);
 	return false;

@@ -128,9 +128,13 @@ static void lm_watch_work(struct work_struct *work)
 					   struct lm_target, watch_work);
 	unsigned int ms = t->m->standby_timeout;
 
-	if (!READ_ONCE(t->watching) || lm_phase_is_final(t->m))
+	if (!READ_ONCE(t->watching))
 		return;
-	lm_watch_look(t, ms);
+	if (!lm_phase_is_final(t->m))
+		lm_watch_look(t, ms);
+	else if (!t->save)
+		return;
+	/* A write may wait for it from before the leg was dropped. */
 	lm_save_watch(t, msecs_to_jiffies(ms));
 	queue_delayed_work(t->watch_wq, &t->watch_work,
 			   msecs_to_jiffies(ms / LM_WATCH_LOOKS) + 1);

@@ -9,6 +9,9 @@
 # Method: the metadata device is suspended beneath the target, so that its bios
 # wait.
 #
+# Caught: all of these, waiting for ever; a write that waited for the metadata when
+# the leg was dropped.
+#
 # vm: disks=32M,32M,8M timeout=240 modules=dm-flakey files=tests/vm/legs.sh kernels=6.1,6.12
 
 . /vm/lib.sh
@@ -70,6 +73,11 @@ gone()
 	bg_end remove
 	says_stale || die "the metadata does not say that it is out of date"
 	lm_refused 'out of date' lm_create m /dev/vda /dev/vdb metadata /dev/mapper/meta
+}
+
+ended()
+{
+	! bg_runs "$1"
 }
 
 SLOWNESS=${SLOWNESS:-1}
@@ -156,4 +164,29 @@ soon dmsetup resume m
 lm_wait_phase m synced
 legs_equal /dev/vda /dev/vdb
 dmsetup remove m
+
+note "it hangs once abort is recorded: who waits for it when the leg goes is not forgotten"
+dmsetup create dst --table "0 $(sectors /dev/vdb) linear /dev/vdb 0"
+dd if=/dev/zero of=$M bs=4k count=2 oflag=direct conv=notrunc 2>/dev/null
+lm_create m /dev/vda /dev/mapper/dst standby_timeout 1000 metadata /dev/mapper/meta
+lm_wait_phase m synced
+sleep 4
+# A write in flight there keeps the leg from going.
+dmsetup suspend --noflush --nolockfs dst
+dd if=/dev/urandom of=/dev/mapper/m bs=4k count=1 oflag=direct conv=notrunc 2>/dev/null
+lm_wait_phase m degraded
+lm_refused 'abort is under way' lm_msg m abort
+hang
+bg write dd if=/dev/urandom of=/dev/mapper/m bs=4k count=1 seek=4096 oflag=direct conv=notrunc
+bg zeroes blkdiscard -z -o 20M /dev/mapper/m
+dmsetup resume dst
+lm_wait_phase m aborted
+wait_until 6 ended write || die "a write hangs: $(dmsetup status m)"
+wait_until 6 ended zeroes || die "write-zeroes hang: $(dmsetup status m)"
+bg_end write
+bg_end zeroes
+soon write_all
+unhang
+dmsetup remove m
+dmsetup remove dst
 dmsetup remove meta
