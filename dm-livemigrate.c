@@ -497,6 +497,29 @@ bad:
 	return r;
 }
 
+/*
+ * Is this a table that was replaced, and not the end of its device?  dm does not
+ * hand out a device that is being removed.
+ */
+static bool lm_is_replaced(struct dm_target *ti)
+{
+	struct mapped_device *md = dm_get_md(disk_devt(dm_disk(dm_table_get_md(ti->table))));
+
+	if (md)
+		dm_put(md);
+	return md;
+}
+
+/* A live table goes, and none of ours takes over its migration. */
+static void lm_retire(struct lm_target *t)
+{
+	lm_registry_retire(t->m, LM_RETIRING);
+	if (!lm_save_retire(t, lm_is_replaced(t->ti)))
+		DMWARN("%s: another table has taken the migration's place, but the metadata cannot tell of it: do not use that again",
+		       lm_device_name(t->ti));
+	lm_registry_retire(t->m, LM_RETIRED);
+}
+
 static void lm_dtr(struct dm_target *ti)
 {
 	struct lm_target *t = ti->private;
@@ -511,7 +534,7 @@ static void lm_dtr(struct dm_target *ti)
 	}
 	spin_unlock_irq(&m->phase.lock);
 	if (owns)
-		lm_registry_retire(m);
+		lm_retire(t);
 	cancel_work_sync(&t->poke_work);
 	lm_watch_stop(t);
 	lm_copier_stop(t);

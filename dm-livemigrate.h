@@ -493,8 +493,11 @@ struct lm_verify {
 	atomic64_t skipped;
 };
 
-/* Loaded; live; replaced by another target's table, so of no use any more. */
-enum lm_life { LM_LOADED, LM_LIVE, LM_RETIRED };
+/*
+ * Loaded; live; replaced by another target's table, so of no use any more; and
+ * the same, with metadata that does not say so yet.
+ */
+enum lm_life { LM_LOADED, LM_LIVE, LM_RETIRED, LM_RETIRING };
 
 /**
  * struct lm_migration - one migration: all that must survive a table reload.
@@ -595,7 +598,7 @@ struct lm_migration *lm_registry_get(const struct lm_config *cfg, char *why,
 				     size_t len);
 int lm_registry_go_live(struct lm_migration *m, unsigned int named,
 			bool has_metadata);
-void lm_registry_retire(struct lm_migration *m);
+void lm_registry_retire(struct lm_migration *m, enum lm_life life);
 void lm_registry_put(struct lm_migration *m, bool has_metadata);
 
 /* ------------------------------------------------------------------------
@@ -960,6 +963,7 @@ void lm_save_free(struct lm_save *s);
 void lm_save_start(struct lm_target *t);
 void lm_save_stop(struct lm_target *t);
 void lm_save_detach(struct lm_target *t);
+bool lm_save_retire(struct lm_target *t, bool replaced);
 void lm_save_kick(struct lm_target *t);
 bool lm_save_now(struct lm_target *t);
 bool lm_save_may_begin(struct lm_target *t, sector_t start);

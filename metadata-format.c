@@ -307,7 +307,7 @@ int lm_super_check(const struct lm_super *super, const struct lm_geometry *is,
 	}
 	if (super->flags & LM_DISK_STALE) {
 		snprintf(why, len,
-			 "the metadata is out of date, because writing it has failed: find out which leg is right from the log of that time, then zero its first 8 KiB to begin anew");
+			 "the metadata is out of date, because writing it has failed, or another table has run over its device: find out which leg is right from the log of that time, then zero its first 8 KiB to begin anew");
 		return -EINVAL;
 	}
 	if (has->len != is->len) {

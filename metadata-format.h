@@ -58,7 +58,10 @@ struct lm_super {
 
 enum lm_super_verdict { LM_SUPER_NONE, LM_SUPER_BAD, LM_SUPER_GOOD };
 
-/* The one flag that is no part of a state: a write of metadata has failed. */
+/*
+ * The one flag that is no part of a state: a write of metadata has failed, or the
+ * legs were written to by somebody else.
+ */
 #define LM_DISK_STALE		BIT(6)
 
 void lm_sector_seal(struct lm_disk_sector *s, const u8 *uuid, u32 magic,

@@ -6,7 +6,7 @@
  * A migration whose table was never live has run nothing: a table loaded after
  * it for the same device is not bound by it, because it takes its place.  One
  * whose live table was replaced by another target's is retired, because what was
- * written since is unknown to it.
+ * written since is unknown to it, and to its metadata.
  *
  * A table that is to take the place of a running migration's must name the same
  * legs in the same roles, or the one leg that a final migration has left; then
@@ -366,8 +366,8 @@ static int lm_registry_find(const struct lm_config *cfg,
 		struct lm_snapshot snap;
 
 		/* Another table of this device that this one takes the place of. */
-		if (m->md == cfg->md && m->life != LM_LIVE &&
-		    m->table != cfg->table)
+		if (m->md == cfg->md && m->table != cfg->table &&
+		    (m->life == LM_LOADED || m->life == LM_RETIRED))
 			continue;
 		lm_phase_snapshot(m, &snap);
 		if (m->life == LM_LIVE && m->md == cfg->md && m->begin < cfg->begin + cfg->len &&
@@ -465,7 +465,7 @@ int lm_registry_go_live(struct lm_migration *m, unsigned int named,
 	int r = 0;
 
 	mutex_lock(&lm_registry_lock);
-	if (m->life == LM_RETIRED) {
+	if (m->life == LM_RETIRED || m->life == LM_RETIRING) {
 		r = -ESTALE;
 	} else {
 		m->life = LM_LIVE;
@@ -482,13 +482,15 @@ int lm_registry_go_live(struct lm_migration *m, unsigned int named,
 /**
  * lm_registry_retire - a live table goes, and none of ours has taken over
  * @m: its migration.
+ * @life: LM_RETIRING until its metadata is not written to any more: so long no
+ *	table may read it.  Then LM_RETIRED.
  *
  * Context: process, may sleep.
  */
-void lm_registry_retire(struct lm_migration *m)
+void lm_registry_retire(struct lm_migration *m, enum lm_life life)
 {
 	mutex_lock(&lm_registry_lock);
-	m->life = LM_RETIRED;
+	m->life = life;
 	mutex_unlock(&lm_registry_lock);
 }
 

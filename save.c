@@ -413,7 +413,7 @@ static void lm_save_retire_chunk(void *arg)
 		lm_meta_retire(m->meta, c->chunk);
 }
 
-static void lm_save_retire(void *arg)
+static void lm_save_retire_chunks(void *arg)
 {
 	struct lm_save *s = arg;
 	struct lm_migration *m = s->m;
@@ -520,7 +520,7 @@ static bool lm_save_some(struct lm_save *s)
 	r = -EAGAIN;
 	if (!doubt && lm_save_flush(s))
 		r = lm_meta_save(meta, &m->bitmap, lm_save_holds,
-				 lm_save_retire, s);
+				 lm_save_retire_chunks, s);
 	if (r == -EAGAIN)
 		lm_save_put_back(m, s->chunks, nr);
 	return !r && nr == LM_META_BATCH;
@@ -712,6 +712,29 @@ static void lm_save_halt(struct lm_save *s)
 	flush_work(&s->commit_work);
 	/* It may have been queued just before. */
 	cancel_delayed_work_sync(&s->work);
+}
+
+/**
+ * lm_save_retire - the live table goes, and none of ours has taken over
+ * @t: its instance.
+ * @replaced: another table runs on its device, past us.
+ *
+ * The metadata is clean, by the suspend before.  What it says of the legs is wrong
+ * as soon as that other table writes.
+ *
+ * Context: process, sleeps as long as the metadata device is silent.
+ * Return: false if there is metadata that should say so, and does not.
+ */
+bool lm_save_retire(struct lm_target *t, bool replaced)
+{
+	struct lm_save *s = t->save;
+
+	if (!s)
+		return true;
+	lm_save_detach(t);
+	lm_save_halt(s);
+	return !replaced || lm_phase_is_final(t->m) ||
+	       lm_meta_invalidate(t->m->meta);
 }
 
 /**

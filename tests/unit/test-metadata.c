@@ -213,7 +213,7 @@ static void do_record(void)
 		acknowledged = state;
 }
 
-/* lm_save_retire() */
+/* lm_save_retire_chunks() */
 static void retire(void *arg)
 {
 	u64 chunk;

@@ -246,6 +246,35 @@ leg_heal meta
 lm_wait_phase m synced
 dmsetup remove m
 
+note "another target's table runs past a migration: its metadata is out of date"
+wipe $M
+lm_create m $S $D metadata $M
+lm_wait_phase m synced
+lm_msg m cutover
+line=$(dmsetup table m)
+lm_load m "0 131072 linear $S 0"
+write_at /dev/mapper/m 0 10
+lm_refused 'or another table has run over its device' dmsetup load m --table "$line"
+dmsetup remove m
+lm_refused 'out of date' lm_create m $S $D metadata $M
+
+note "no removal counts as that, nor a reload"
+wipe $M
+lm_create m $S $D metadata $M
+lm_wait_phase m synced
+lm_load m "$(dmsetup table m)"
+dmsetup load m --table "$(dmsetup table m)"
+dmsetup remove m
+lm_create m $S $D metadata $M
+lm_is m phase synced || die "a removal with a table loaded: $(dmsetup status m)"
+exec 9</dev/mapper/m
+dmsetup remove --deferred m
+dmsetup status m >/dev/null || die "it is gone already"
+exec 9<&-
+wait_until 10 lm_create m $S $D metadata $M || die "it is not removed"
+lm_is m phase synced || die "a deferred removal: $(dmsetup status m)"
+dmsetup remove m
+
 note "commit, and it cannot be recorded: the metadata is out of date before the leg goes"
 wipe $M
 lm_create m /dev/mapper/src $D metadata /dev/mapper/meta
