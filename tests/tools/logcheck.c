@@ -35,9 +35,10 @@ static const char usage[] =
 	"interval; or if some region was never looked at.\n"
 	"The devices are the legs beneath the logs: a log played back gives them.\n"
 	"--spoil makes the logs wrong while they are read: a byte in what the dest was given\n"
-	"last, the dest LAG marks late, or no active-writes bit: to see it fail.";
+	"last, the dest some marks late, or no active-writes bit: to see it fail.";
 
-#define LAG		8u		/* marks, for --spoil late */
+/* Marks, for --spoil late: longer than a save takes after the flush. */
+#define LAG		64u
 
 /* Bits for regions; of an interval, and of the one before. */
 struct flags {
@@ -144,7 +145,7 @@ static void report(uint64_t mark, uint64_t region, const char *what)
 
 /* ---- the logs ---- */
 
-/* The number of a mark, or of the log's own last one, which is none. */
+/* Is it a mark? Then it must be the one that comes next. */
 static bool is_mark(const struct log *log, const struct log_entry *e,
 		    uint64_t want)
 {
@@ -185,13 +186,13 @@ static void leg_write(struct leg *leg, const struct log_entry *e)
 }
 
 /* On to a mark, or to the end of the log. */
-static bool leg_read(struct leg *leg, uint64_t mark)
+static void leg_read(struct leg *leg, uint64_t mark)
 {
 	struct log_entry e = { 0 };
 
 	while (log_next(&leg->log, &e)) {
 		if (mark != UINT64_MAX && is_mark(&leg->log, &e, mark))
-			return true;
+			return;
 		refuse_fua(&leg->log, &e);
 		if (e.nr_sectors)
 			leg_write(leg, &e);
@@ -199,7 +200,6 @@ static bool leg_read(struct leg *leg, uint64_t mark)
 	if (mark != UINT64_MAX || strcmp(e.mark, LOG_END))
 		die("%s was cut off: was its log device too small?",
 		    leg->log.dev.path);
-	return false;
 }
 
 static void note_trust(void)
@@ -215,7 +215,7 @@ static void note_trust(void)
 			trusted.now[i / 64] |= 1ull << i % 64;
 }
 
-/* On to a mark. */
+/* On to a mark; false if the log ends first. */
 static bool meta_read(uint64_t mark)
 {
 	struct log_entry e;
