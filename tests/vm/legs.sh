@@ -2,7 +2,8 @@
 # shellcheck shell=sh
 # Legs that can be made to fail, for cases: a dm device above a disk, whose
 # table is swapped while it is in use. Needs the modules dm-flakey and, for
-# leg_slow, dm-delay. A case names this file in "files=" and says ". legs.sh".
+# leg_fail_reads and leg_slow, dm-delay. A case names this file in "files=" and
+# says ". legs.sh".
 
 # leg_load_ NAME LINE...
 leg_load_()
@@ -15,6 +16,13 @@ leg_make()
 {
 	dmsetup create "$1" --table "0 $(sectors "$2") linear $2 0"
 	eval "leg_disk_$1=$2"
+}
+
+# leg_move NAME DISK: onto another disk, healed.
+leg_move()
+{
+	eval "leg_disk_$1=$2"
+	leg_heal "$1"
 }
 
 leg_disk()
@@ -45,6 +53,42 @@ leg_break_part()
 leg_fail_writes()
 {
 	leg_load_ "$1" "0 $(sectors "$(leg_disk "$1")") flakey $(leg_disk "$1") 0 0 100000 1 error_writes"
+}
+
+# leg_fail_all NAME: reads, writes and flushes fail.
+leg_fail_all()
+{
+	leg_load_ "$1" "0 $(sectors "$(leg_disk "$1")") flakey $(leg_disk "$1") 0 0 100000"
+}
+
+# leg_fail_reads NAME: reads fail, writes and flushes do not. (Only newer kernels'
+# flakey has a word for it.) /dev/mapper/broken is made by leg_broken.
+leg_fail_reads()
+{
+	leg_load_ "$1" "0 $(sectors "$(leg_disk "$1")") delay /dev/mapper/broken 0 0 $(leg_disk "$1") 0 0 $(leg_disk "$1") 0 0"
+}
+
+# leg_broken SECTORS: once, before leg_fail_reads; dmsetup remove broken, after.
+leg_broken()
+{
+	dmsetup create broken --table "0 $1 error"
+}
+
+# leg_slow NAME MILLISECONDS: each read, write and flush takes so long.
+leg_slow()
+{
+	leg_load_ "$1" "0 $(sectors "$(leg_disk "$1")") delay $(leg_disk "$1") 0 $2 $(leg_disk "$1") 0 $2 $(leg_disk "$1") 0 $2"
+}
+
+# leg_hang NAME: what is sent to it waits, until leg_unhang.
+leg_hang()
+{
+	dmsetup suspend --noflush --nolockfs "$1"
+}
+
+leg_unhang()
+{
+	dmsetup resume "$1"
 }
 
 # leg_heal NAME
