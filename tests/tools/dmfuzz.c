@@ -13,15 +13,16 @@
 
 static const char usage[] =
 	"usage: dmfuzz --live NAME --source DEV --dest DEV [--scratch NAME] [--tables N]\n"
-	"  [--messages N] [--refused WORD,WORD...] [--seed N]\n"
+	"  [--messages N] [--metadata DEV] [--refused WORD,WORD...] [--seed N]\n"
 	"--live NAME is the dm name (not the path) of a running livemigrate device, made\n"
 	"without dest_zeroed, that gets the messages; best idle and synced. --source and --dest\n"
 	"are two other block devices (absolute paths) for the lines loaded into the inactive\n"
-	"slot of --scratch (dmfuzz-scratch), which is made and removed. --refused: table\n"
+	"slot of --scratch (dmfuzz-scratch), which is made and removed; --metadata\n"
+	"DEV, zeroed, is for their option of that name. --refused: table\n"
 	"options that must be refused by name (metadata,verify); - for none.";
 
 static struct {
-	const char *live, *source, *dest, *scratch, *refused;
+	const char *live, *source, *dest, *scratch, *metadata, *refused;
 	uint64_t tables, messages, seed;
 } opt = {
 	.scratch = "dmfuzz-scratch", .tables = 1000, .messages = 1000,
@@ -289,6 +290,7 @@ static void setup(void)
 	grammar.source = opt.source;
 	grammar.dest = opt.dest;
 	grammar.sectors = min_u64(source.sectors, dest.sectors);
+	grammar.metadata = opt.metadata;
 	grammar.refused = opt.refused;
 	grammar.rng = opt.seed;
 	close(source.fd);
@@ -325,6 +327,7 @@ static void parse_command_line(int argc, char **argv)
 		{ .name = "source", .text = &opt.source },
 		{ .name = "dest", .text = &opt.dest },
 		{ .name = "scratch", .text = &opt.scratch },
+		{ .name = "metadata", .text = &opt.metadata },
 		{ .name = "refused", .text = &opt.refused },
 		{ .name = "tables", .number = &opt.tables },
 		{ .name = "messages", .number = &opt.messages },

@@ -18,6 +18,7 @@
 static struct {
 	const char *source, *dest;	/* devices of at least this size */
 	uint64_t sectors;
+	const char *metadata;		/* for the option, or NULL */
 	const char *refused;		/* options refused by name, or "-" */
 	uint64_t rng;
 } grammar;
@@ -106,6 +107,8 @@ static void add_option(struct draft *d, const char *name, char *value)
 	}
 }
 
+#define NR_OPTIONS	8
+
 static void add_valid_option(struct draft *d, unsigned int which)
 {
 	switch (which) {
@@ -125,8 +128,16 @@ static void add_valid_option(struct draft *d, unsigned int which)
 	case 4:
 		add_option(d, "active", word(d, below(4) ? "source" : "dest"));
 		break;
-	default:
+	case 5:
 		add_option(d, "detached", NULL);
+		break;
+	case 6:
+		add_option(d, "standby_timeout",
+			   word(d, "%u", (unsigned int)below(100000)));
+		break;
+	default:
+		if (grammar.metadata)
+			add_option(d, "metadata", word(d, "%s", grammar.metadata));
 	}
 }
 
@@ -140,7 +151,7 @@ static void valid_line(struct draft *d)
 	append(d, word(d, "0"));
 	append(d, word(d, "%s", grammar.dest));
 	append(d, word(d, "0"));
-	for (i = 0; i < 6; i++)
+	for (i = 0; i < NR_OPTIONS; i++)
 		if (!below(3))
 			add_valid_option(d, i);
 }
@@ -168,7 +179,7 @@ static void swap_words(struct draft *d)
 
 static void repeat_option(struct draft *d)
 {
-	unsigned int which = (unsigned int)below(6);
+	unsigned int which = (unsigned int)below(NR_OPTIONS);
 
 	add_valid_option(d, which);
 	add_valid_option(d, which);
@@ -356,7 +367,8 @@ static void vary_case(char *text)
 static char *make_message(struct draft *d)
 {
 	static const char * const good[] = {
-		"pause", "resume", "cutover", "failback", "reattach", "verify"
+		"pause", "resume", "cutover", "failback", "reattach", "verify",
+		"verify stop"
 	};
 	static const char * const wrong[] = {
 		"", " ", "\t \n", "frobnicate", "pau", "pausee", "cutover;",

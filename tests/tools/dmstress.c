@@ -3,8 +3,9 @@
  * dmstress - everything that the control side can be asked, all at once.
  *
  * Processes send messages, suspend, resume, reload the device's own table
- * line and read its status, with no order among them. A call may succeed or
- * be refused with EBUSY or EINVAL; it may not fail otherwise, nor hang.
+ * line and read its status, with no order among them, and may remove it and make
+ * it anew. A call may succeed or be refused with EBUSY or EINVAL, or find no
+ * device where that may be; it may not fail otherwise, nor hang.
  */
 #include "dmcommon.h"
 
@@ -19,18 +20,19 @@
 
 static const char usage[] =
 	"usage: dmstress --name NAME [--seconds N] [--procs N] [--limit SECONDS] [--final]\n"
-	"  [--seed N]\n"
+	"  [--remake] [--seed N]\n"
 	"--procs (8) processes for --seconds (10). A call that takes longer than --limit (20)\n"
-	"fails. --final: in the second half commit and abort too. At the end the device is\n"
-	"resumed.";
+	"fails. --final: in the second half commit and abort too. --remake: the device is\n"
+	"removed, too, and made anew of the line that it printed. At the end the device is\n"
+	"there, and resumed.";
 
 enum call { CALL_MESSAGE, CALL_SUSPEND, CALL_RESUME, CALL_RELOAD, CALL_STATUS,
-	    CALL_TABLE, NR_CALLS };
+	    CALL_TABLE, CALL_REMAKE, NR_CALLS };
 static const char * const call_names[NR_CALLS] = {
-	"message", "suspend", "resume", "reload", "status", "table"
+	"message", "suspend", "resume", "reload", "status", "table", "remake"
 };
 /* More resumes than suspends: or nothing else would happen. */
-static const unsigned int weights[NR_CALLS] = { 40, 10, 25, 10, 10, 5 };
+static const unsigned int weights[NR_CALLS] = { 40, 10, 25, 10, 10, 5, 5 };
 
 /* Shared between the processes, one for each; pid is the parent's. */
 struct record {
@@ -45,7 +47,7 @@ struct record {
 static struct {
 	const char *name;
 	uint64_t seconds, procs, limit, seed;
-	bool final;
+	bool final, remake;
 } opt = { .seconds = 10, .procs = 8, .limit = 20 };
 
 /*
@@ -69,7 +71,8 @@ static uint64_t below(uint64_t n)
 static void pick_message(char *out, size_t len)
 {
 	static const char * const words[] = {
-		"pause", "resume", "cutover", "failback", "reattach"
+		"pause", "resume", "cutover", "failback", "reattach", "verify",
+		"verify stop"
 	};
 
 	if (opt.final && now_ns() > half && !below(100))
@@ -90,6 +93,37 @@ static int reload_own_line(void)
 		return err;
 	pthread_mutex_lock(&shared->tables);
 	err = dm_load(opt.name, &line);
+	pthread_mutex_unlock(&shared->tables);
+	return err;
+}
+
+static int dm_create(const char *name, const struct dm_line *line)
+{
+	struct dm_task *task = dm_begin(DM_DEVICE_CREATE, name);
+
+	if (!dm_task_add_target(task, line->start, line->len, line->type,
+				line->params)) {
+		dm_task_destroy(task);
+		return ENOMSG;
+	}
+	return dm_end(task);
+}
+
+/* Somebody may hold it for a moment: then it stays. What is removed comes back. */
+static int remake(void)
+{
+	static struct dm_line line;
+	int err;
+
+	pthread_mutex_lock(&shared->tables);
+	err = dm_line(DM_DEVICE_TABLE, opt.name, false, &line);
+	if (!err)
+		err = dm_simple(DM_DEVICE_REMOVE, opt.name);
+	if (!err)
+		err = dm_create(opt.name, &line);
+	if (err && err != EBUSY)
+		printf("\"%s\" is not made anew of \"%s\": %s\n", opt.name,
+		       line.params, strerror(err));
 	pthread_mutex_unlock(&shared->tables);
 	return err;
 }
@@ -130,6 +164,8 @@ static int make_call(struct record *r, enum call call)
 		return err == ENXIO ? EBUSY : err;
 	case CALL_RELOAD:
 		return reload_own_line();
+	case CALL_REMAKE:
+		return remake();
 	case CALL_STATUS:
 		return read_status();
 	default:
@@ -142,12 +178,20 @@ static enum call pick_call(void)
 {
 	unsigned int sum = 0, n, i;
 
-	for (i = 0; i < NR_CALLS; i++)
+	for (i = 0; i < (opt.remake ? NR_CALLS : CALL_REMAKE); i++)
 		sum += weights[i];
 	n = (unsigned int)below(sum);
 	for (i = 0; n >= weights[i]; i++)
 		n -= weights[i];
 	return (enum call)i;
+}
+
+/* Made anew, it is away for a moment; but not for who makes it. */
+static bool may_fail(enum call call, int err)
+{
+	return err == EBUSY || err == EINVAL ||
+	       (opt.remake && call != CALL_REMAKE &&
+		(err == ENXIO || err == ENODATA));
 }
 
 /* Returns false if the call did what it may not. */
@@ -169,12 +213,12 @@ static bool one_call(struct record *r)
 	r->longest_ns = max_u64(r->longest_ns, took);
 	if (!err)
 		r->good[call]++;
-	else if (err == EBUSY || err == EINVAL)
+	else if (may_fail(call, err))
 		r->refused[call]++;
 	if (took > opt.limit * NS_PER_S)
 		printf("WRONG %s %s: took %" PRIu64 " ms\n", call_names[call],
 		       r->text, took / 1000000);
-	else if (err && err != EBUSY && err != EINVAL)
+	else if (err && !may_fail(call, err))
 		printf("WRONG %s %s: expected success, EBUSY or EINVAL, found %s\n",
 		       call_names[call], r->text, strerror(err));
 	else
@@ -335,6 +379,7 @@ static void parse_command_line(int argc, char **argv)
 		{ .name = "procs", .number = &opt.procs },
 		{ .name = "limit", .number = &opt.limit },
 		{ .name = "final", .flag = &opt.final },
+		{ .name = "remake", .flag = &opt.remake },
 		{ .name = "seed", .number = &opt.seed },
 	};
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
 # Ten thousand table lines and messages, most of them wrong: each refusal leaves
-# one clear sentence in the kernel's log and the running device as it was, what
+# one clear sentence in the kernel's log and the running device, which has metadata,
+# as it was, what
 # is accepted is printed as a line that is accepted again, and nothing is left
 # behind.
 #
@@ -11,7 +12,7 @@
 # Caught: a migration's bitmap not freed; an option given twice that is refused
 # without a sentence.
 #
-# vm: disks=16M,16M,16M,16M timeout=180 kernels=6.1,6.12
+# vm: disks=16M,16M,16M,16M,1M,1M timeout=180 kernels=6.1,6.12
 
 . /vm/lib.sh
 
@@ -22,13 +23,13 @@ in_use()
 }
 
 dd if=/dev/urandom of=/dev/vda bs=1M 2>/dev/null || :
-lm_create m /dev/vda /dev/vdb
+lm_create m /dev/vda /dev/vdb metadata /dev/vde standby_timeout 5000
 lm_wait_phase m synced
 
 # The first ones fill caches that stay.
-dmfuzz --live m --source /dev/vdc --dest /dev/vdd --tables 200 --messages 200
+dmfuzz --live m --source /dev/vdc --dest /dev/vdd --metadata /dev/vdf --tables 200 --messages 200
 before=$(in_use)
-dmfuzz --live m --source /dev/vdc --dest /dev/vdd --tables 5000 --messages 5000
+dmfuzz --live m --source /dev/vdc --dest /dev/vdd --metadata /dev/vdf --tables 5000 --messages 5000
 sleep 0.5
 after=$(in_use)
 note "in use: $before KiB before, $after KiB after"
@@ -40,4 +41,5 @@ lm_msg m resume
 [ "$(lm_field m active)" = source ] || lm_msg m failback
 lm_wait_phase m synced
 legs_equal /dev/vda /dev/vdb
+lm_is m metadata ok || die "the metadata of what runs is lost: $(dmsetup status m)"
 dmsetup remove m

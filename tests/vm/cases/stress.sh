@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
-# Messages, suspends, resumes, reloads and status by eight processes with no
-# order among them, while a guest writes, discards and verifies: no call hangs
-# or fails in a way that it may not, no byte is wrong, the migration can still
-# be brought to its end, and then the legs are equal. A second, shorter time
-# with commit and abort among the messages.
+# Messages (verify among them), suspends, resumes, reloads and status by eight
+# processes with no order among them, while a guest writes, discards and verifies:
+# no call hangs or fails in a way that it may not, no byte is wrong, the migration
+# can still be brought to its end, and then the legs are equal. The same while the
+# device is removed and made anew all the time, where it goes on by its metadata. A
+# last, shorter time without metadata, with commit and abort among the messages.
 #
 # Method: dmstress and stamp at once; at the end each leg is held against what
-# was acknowledged.
+# was acknowledged. Nobody can write to what is removed: there the legs are compared
+# with what they held before.
 #
-# vm: disks=32M:discard:zeroes,32M:discard:zeroes timeout=180 kernels=6.1,6.12
+# vm: disks=32M:discard:zeroes,32M:discard:zeroes,8M timeout=240 kernels=6.1,6.12
 
 . /vm/lib.sh
 
@@ -44,7 +46,7 @@ settled()
 dd if=/dev/urandom of=/dev/vda bs=1M count=24 2>/dev/null
 dd if=/dev/urandom of=/dev/vdb bs=1M count=32 2>/dev/null
 sync
-lm_create m /dev/vda /dev/vdb copy_rate 4096
+lm_create m /dev/vda /dev/vdb copy_rate 4096 metadata /dev/vdc standby_timeout 5000
 load
 dmstress --name m --seconds 20 --procs 8
 bg_runs load || die "the load has ended: $(cat /run/load.log)"
@@ -58,8 +60,24 @@ legs_equal /dev/vda /dev/vdb
 holds /dev/vda
 holds /dev/vdb
 lm_counts m
+lm_is m mismatches 0 || die "verify has raised an alarm: $(dmsetup status m)"
+lm_is m metadata ok || die "the metadata is lost: $(dmsetup status m)"
 dmsetup status m
 
+note "removed and made anew"
+dmstress --name m --seconds $((12 * SLOWNESS)) --procs 8 --remake
+lm_msg m copy_rate 0
+lm_msg m resume
+[ "$(lm_field m phase)" != degraded ] || lm_msg m reattach
+settled
+lm_is m mismatches 0 || die "verify has raised an alarm: $(dmsetup status m)"
+lm_is m metadata ok || die "the metadata is lost: $(dmsetup status m)"
+legs_equal /dev/vda /dev/vdb
+holds /dev/vda
+
+note "commit and abort, too, without metadata"
+dmsetup remove m
+lm_create m /dev/vda /dev/vdb
 load
 dmstress --name m --seconds $((6 * SLOWNESS)) --procs 8 --final
 bg_end load TERM
