@@ -379,7 +379,9 @@ static void lm_job_read(struct lm_job *job)
 	}
 
 	lm_job_begin(job, LM_STEP_READ);
-	lm_job_submit(job, job->from, REQ_OP_READ, 0, job->nr);
+	/* Region by region is of no use if the disk is asked for all at once. */
+	lm_job_submit(job, job->from, READ_ONCE(job->t->copier.careful) ?
+		      REQ_OP_READ | REQ_NOMERGE : REQ_OP_READ, 0, job->nr);
 	lm_job_dec(job);
 }
 
