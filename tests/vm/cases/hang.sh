@@ -3,7 +3,10 @@
 # A standby that neither answers nor fails. After standby_timeout it has failed,
 # and the guest's writes and flushes go on, those that touch the same sectors
 # included, as do those that wait for a copy. What was sent comes back later and
-# does no harm; reattach is refused until then. The same for a metadata device.
+# does no harm; reattach is refused until then. The same for a metadata device. The
+# active leg is waited for, and what it says in the end, an error too, counts.
+#
+# Caught: an abort that waits for a hung metadata device.
 #
 # Method: the leg is suspended beneath the target, so that its bios wait.
 #
@@ -118,6 +121,36 @@ lm_wait_phase m switched
 legs_equal /dev/vda /dev/vdb
 dmsetup remove m
 
+note "the active leg hangs, and then fails: the source's error is the guest's, the dest's is not"
+create
+lm_wait_phase m synced
+for leg in src dst; do
+	hang $leg
+	dd if=/dev/urandom of=/dev/mapper/m bs=4k count=1 oflag=direct conv=notrunc 2>/run/dd.err &
+	writer=$!
+	sleep 3
+	lm_is m in_flight 1 || die "a write has ended without the active leg: $(dmsetup status m)"
+	lm_is m source A && lm_is m dest A || die "the active leg, or the other, has failed: $(dmsetup status m)"
+	dmsetup load $leg --table "0 $(sectors /dev/vda) flakey $(leg_disk $leg) 0 0 100000"
+	unhang $leg
+	if [ $leg = src ]; then
+		wait $writer && die "the guest has not seen the source's error"
+		lm_is m phase copying || die "not copying: $(dmsetup status m)"
+		leg_heal src
+		lm_wait_phase m synced
+		lm_msg m cutover
+	else
+		wait $writer || die "the guest has seen the dest's error: $(cat /run/dd.err)"
+		lm_wait_phase m degraded 5
+		lm_is m active source || die "it did not fail back: $(dmsetup status m)"
+		leg_heal dst
+		lm_reattach m
+		lm_wait_phase m synced
+	fi
+	legs_equal /dev/vda /dev/vdb
+done
+dmsetup remove m
+
 note "both hang, and the standby answers first: no error, and no range let go"
 create
 lm_wait_phase m synced
@@ -175,6 +208,19 @@ lm_is m metadata failed || die "metadata that hangs is not shown as failed: $(dm
 lm_is m phase synced || die "the phase has changed: $(dmsetup status m)"
 unhang meta
 legs_equal /dev/vda /dev/vdb
+dmsetup remove m
+
+note "the metadata device hangs, and nobody knows yet: abort is obeyed after that time"
+dd if=/dev/zero of=/dev/vdc bs=4k count=2 oflag=direct conv=notrunc 2>/dev/null
+create metadata /dev/mapper/meta
+lm_wait_phase m synced
+sleep 5
+hang meta
+timeout 20 dmsetup message m 0 abort || die "abort fails, or hangs"
+lm_is m phase aborted || die "not aborted: $(dmsetup status m)"
+lm_is m metadata failed || die "metadata that hangs is not shown as failed: $(dmsetup status m)"
+timeout 20 dmsetup message m 0 abort || die "a message hangs"
+unhang meta
 dmsetup remove m
 for leg in src dst meta; do
 	dmsetup remove $leg
