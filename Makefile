@@ -45,14 +45,14 @@ build/tools/%: tests/tools/%.c $(wildcard tests/tools/*.h)
 setup:
 	@tests/setup.sh $(KERNEL)
 
-# tests/check takes CASES and KERNEL from the environment.
-export CASES KERNEL
+# tests/check takes CASES, KERNEL and CELLS from the environment.
+export CASES KERNEL CELLS
 
 check:
 	@tests/check
 
 check-long:
-	@POWER_ROUNDS=$(or $(POWER_ROUNDS),100) tests/check
+	@POWER_ROUNDS=$(or $(POWER_ROUNDS),100) CELLS=$(or $(CELLS),all) tests/check
 
 check-build check-unit check-vm check-power check-debug check-kcsan: check-%:
 	@tests/check $*
@@ -74,7 +74,7 @@ help:
 	@echo 'make check-vm     the tests in a virtual machine; CASES="a b" selects some,'
 	@echo '                  KERNEL=6.12 the kernel'
 	@echo 'make check-power  the power goes while it migrates; POWER_ROUNDS=N so often'
-	@echo 'make check-long   make check, and the power goes 100 times'
+	@echo 'make check-long   make check, the power goes 100 times, and every fault in every phase'
 	@echo 'make check-debug  the cases in a kernel with KASAN, lockdep and the like, built once'
 	@echo '                  (ten minutes) and slow (hours for all); not part of make check'
 	@echo 'make check-kcsan  the same in a kernel that looks for data races'

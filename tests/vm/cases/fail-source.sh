@@ -32,8 +32,20 @@ dd if=/dev/urandom of=/dev/vda bs=1M 2>/dev/null || :
 sync
 leg_make src /dev/vda
 leg_make dst /dev/vdb
-lm_create m /dev/mapper/src /dev/mapper/dst
+lm_create m /dev/mapper/src /dev/mapper/dst paused
+
+# Copying: both fail a write. The error is the guest's, the source stays.
+leg_break_part src 2048 8
+leg_break_part dst 2048 8
+put 1024 && die "the guest did not see the error of both"
+phase_is degraded
+[ "$(lm_field m active)" = source ] || die "the active leg has changed"
+leg_heal src
+leg_heal dst
+lm_reattach m
+lm_msg m resume
 lm_wait_phase m synced
+legs_equal /dev/vda /dev/vdb
 
 # Synced: the source fails a write. Its region is copied again.
 leg_break_part src 2048 8

@@ -11,6 +11,8 @@
 # was acknowledged. Nobody can write to what is removed: there the legs are compared
 # with what they held before.
 #
+# Caught: a suspend that does not wait for verify's checks.
+#
 # vm: disks=32M:discard:zeroes,32M:discard:zeroes,8M timeout=240 kernels=6.1,6.12
 
 . /vm/lib.sh
