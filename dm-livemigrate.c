@@ -875,7 +875,7 @@ static enum lm_refusal lm_await_drop(struct lm_migration *m)
  */
 static void lm_end_recorded(struct lm_target *t, const char *message)
 {
-	if (!lm_save_await(t))
+	if (!lm_save_now(t))
 		DMWARN("%s: %s goes on, but the metadata cannot tell of it: do not use that again",
 		       lm_device_name(t->ti), message);
 }

@@ -966,7 +966,6 @@ void lm_save_detach(struct lm_target *t);
 bool lm_save_retire(struct lm_target *t, bool replaced);
 void lm_save_kick(struct lm_target *t);
 bool lm_save_now(struct lm_target *t);
-bool lm_save_await(struct lm_target *t);
 bool lm_save_may_begin(struct lm_target *t, sector_t start);
 bool lm_save_begin(struct lm_target *t, sector_t start,
 		   struct lm_meta_wait *wait);

@@ -348,42 +348,6 @@ bool lm_save_now(struct lm_target *t)
 	return !lm_meta_has_failed(s->m->meta) || lm_meta_is_stale(s->m->meta);
 }
 
-/* Somebody who sleeps until the state is durable. */
-struct lm_save_sleeper {
-	struct lm_meta_wait wait;
-	struct completion done;
-};
-
-static void lm_save_wake(struct lm_meta_wait *wait)
-{
-	complete(&container_of(wait, struct lm_save_sleeper, wait)->done);
-}
-
-/**
- * lm_save_await - make the state durable, by the worker
- * @t: the instance.
- *
- * Like lm_save_now(), but a metadata device that hangs is waited for no longer
- * than guests wait for it.
- *
- * Context: process, sleeps for the metadata device.
- * Return: false if there is metadata that does not say so now.
- */
-bool lm_save_await(struct lm_target *t)
-{
-	struct lm_save_sleeper s = { .wait.ready = lm_save_wake };
-	struct lm_meta *meta = t->m->meta;
-
-	if (!meta)
-		return true;
-	if (lm_meta_has_failed(meta))
-		return false;
-	init_completion(&s.done);
-	lm_save_record(t, &s.wait);
-	wait_for_completion(&s.done);
-	return !lm_meta_has_failed(meta);
-}
-
 /* ------------------------------------------------------------------------
  * The bitmap
  */
