@@ -43,6 +43,13 @@ says_stale()
 		od -An -tu1 | grep -qw 64
 }
 
+# active_bytes DEV: those that are not zero, of the chunks' active-writes bits
+active_bytes()
+{
+	dd if="$1" bs=512 skip=16 count=1 iflag=direct 2>/dev/null | tail -c +33 |
+		tr -d '\000' | od -An -tu1 | xargs
+}
+
 no_active()	# no_active DEV: no active-writes bit is set on it
 {
 	[ "$(dd if="$1" bs=512 skip=16 count=1 iflag=direct 2>/dev/null | tail -c +33 | tr -d '\000' | wc -c)" -eq 0 ]
@@ -89,12 +96,25 @@ lm_reattach m
 lm_wait_phase m switched
 
 note "an unclean stop: the source is active, and only what was written is copied"
+# The source hangs, so the writes stay in flight, and no save ends before the crash.
+dmsetup remove m
+leg_make src $S
+lm_create m /dev/mapper/src $D metadata $M standby_timeout 0
+lm_wait_phase m switched
 wait_until 20 no_active $M || die "the active-writes bits are not cleared"
-sleep 0.5
-write_at /dev/mapper/m 1024 3
-write_at /dev/mapper/m $((1024 * 40 + 512)) 1
-no_active $M && die "a write went without its active-writes bit"
+dmsetup suspend --noflush --nolockfs src
+write_at /dev/mapper/m 1024 1 &
+first=$!
+write_at /dev/mapper/m $((1024 * 40 + 512)) 1 &
+second=$!
+two_active()
+{
+	lm_is m in_flight 2 && [ "$(active_bytes $M)" = "2 1" ]
+}
+wait_until 20 two_active || die "a write went without its active-writes bit: $(active_bytes $M), $(dmsetup status m)"
 crash
+dmsetup resume src
+wait $first && wait $second || die "a write has failed"
 lm_create n $S2 $D2 metadata $M2 paused
 [ "$(lm_field n active)" = source ] || die "the dest is active after a crash: $(dmsetup status n)"
 [ "$(lm_field n restored)" -eq $((16384 - 512)) ] || die "not the chunks written to are in doubt: $(dmsetup status n)"
@@ -115,7 +135,6 @@ dmsetup remove n
 
 note "the source failed after cutover: the dest is active after a crash"
 dmsetup remove m
-leg_make src $S
 wipe $M
 lm_create m /dev/mapper/src $D metadata $M
 lm_wait_phase m synced
