@@ -16,7 +16,7 @@
 
 . /vm/lib.sh
 
-answer=$((12 * SLOWNESS))	# seconds
+answer=$((7 * SLOWNESS))	# seconds
 soon=$((5 * SLOWNESS))		# by then all has gone on: the timeout, and to spare
 patience=$((1500 * SLOWNESS))
 
@@ -44,6 +44,14 @@ within()
 	[ "$took" -le "$2" ] || die "$1 took $took s, and the standby answers after $answer s: it was waited for"
 }
 
+# What hangs comes back in the end, four at a time.
+all_is_back()
+{
+	lm_msg m pause
+	wait_until $((answer * 8)) sh -c 'dmsetup message m 0 reattach 2>/dev/null' ||
+		die "what was sent never came back: $(dmsetup status m)"
+}
+
 slow hang $((answer * 1000000000))
 
 note "-- direct writes, more than there is room for"
@@ -68,8 +76,7 @@ timeout 60 dmsetup suspend m || die "suspend hangs"
 dmsetup resume m
 within "suspend" $soon
 lm_refused 'I/O is still in flight' lm_msg m reattach
-wait_until $((answer * 12)) sh -c 'dmsetup message m 0 reattach 2>/dev/null' ||
-	die "what was sent never came back: $(dmsetup status m)"
+all_is_back
 dmsetup remove m
 
 note "-- writeback, flushes, a discard and the copier at once"
@@ -92,6 +99,7 @@ began=$(now_ms)
 timeout 60 dmsetup suspend m || die "suspend hangs"
 within "suspend" $soon
 dmsetup resume m
+all_is_back
 dmsetup remove m
 nullb_remove hang
 
