@@ -169,6 +169,19 @@ lm_reattach m
 lm_wait_phase m synced
 legs_equal /dev/vda /dev/vdb
 
+note "the source cannot be read, and the dest, which is asked instead, hangs"
+hang dst
+leg_break src
+bg reader dd if=/dev/mapper/m of=/run/answer bs=4k count=1 skip=3 iflag=direct
+sleep 3
+bg_runs reader || die "the read did not wait: $(cat /run/reader.log)"
+unhang dst
+bg_end reader
+leg_heal src
+dd if=/dev/vda of=/run/right bs=4k count=1 skip=3 iflag=direct 2>/dev/null
+cmp /run/right /run/answer || die "the read has the wrong answer"
+lm_is m phase synced || die "the phase has changed: $(dmsetup status m)"
+
 note "verify on a leg that hangs: it ends, and suspend does not wait for it"
 lm_msg m copy_rate 1024
 lm_msg m verify
