@@ -623,11 +623,36 @@ static void metadata_failure(void)
 	refused("out of date");
 }
 
+/* For a TiB in the smallest regions it takes no more than 48 MiB. */
+static void metadata_size(void)
+{
+	sector_t sectors = disk.sectors;
+
+	memset(image, 0, sizeof(image));
+	memset(&geometry, 0, sizeof(geometry));
+	geometry.len = 1ULL << (40 - SECTOR_SHIFT);
+	geometry.region_size = LM_MIN_REGION;
+	geometry.leg[LM_SOURCE].size = geometry.len;
+	geometry.leg[LM_DEST].size = geometry.len;
+	disk.power = ~0ULL;
+	disk.broken = false;
+	disk.sectors = 48 << (20 - SECTOR_SHIFT);
+	meta = open_it();
+	CHECK(!IS_ERR(meta));
+	lm_meta_close(meta);
+	/* And no less than its bits. */
+	disk.sectors = 32 << (20 - SECTOR_SHIFT);
+	CHECK(IS_ERR(open_it()));
+	CHECK(strstr(why, "are needed"));
+	disk.sectors = sectors;
+}
+
 const struct unit_test metadata_tests[] = {
 	{ "metadata: the power goes at any sector", metadata_power },
 	{ "metadata: a loss while a save waits", metadata_loss },
 	{ "metadata: damaged sectors", metadata_damage },
 	{ "metadata: refusals change nothing", metadata_refusals },
 	{ "metadata: writes that fail", metadata_failure },
+	{ "metadata: a TiB fits in 48 MiB", metadata_size },
 	{ NULL, NULL },
 };
