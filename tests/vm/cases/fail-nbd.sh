@@ -45,11 +45,16 @@ crash()
 	wait "$server" 2>/dev/null || :
 }
 
-# back: a new server, on the other nbd device. What was sent to the old one waits for
-# an answer until that one is told to disconnect: then it has failed.
-back()
+# disconnect: what was sent to a server that is no more waits for an answer until
+# then, and fails.
+disconnect()
 {
 	nbd-client -d $nbd >/dev/null
+}
+
+# back: a new server, on the other nbd device.
+back()
+{
 	serve
 	nbd=/dev/nbd$((1 - ${nbd#/dev/nbd}))
 	connect $nbd
@@ -134,6 +139,7 @@ put 20
 crash
 put 21
 lm_wait_phase m degraded
+disconnect
 back
 [ "$(mib $nbd 20)" != "$(mib /dev/vda 20)" ] || die "nothing was forgotten: the cache does not cache"
 lm_reattach m
@@ -144,19 +150,23 @@ note "the same, under load"
 load
 crash
 degraded
+disconnect
 back
 equal synced
 
-note "the same, while it runs there"
+note "the same, while it runs there: the guest waits until nbd gives up"
 lm_msg m cutover
 load
 crash
+sleep 1
+load_alive
+disconnect
 degraded
 back
 equal synced
 
 dmsetup remove m
 dmsetup remove far
-nbd-client -d $nbd >/dev/null
+disconnect
 kill "$server"
 wait "$server" || :
