@@ -24,11 +24,12 @@ slow()	# slow NAME NANOSECONDS
 {
 	nullb "$1" 64 irqmode=2 completion_nsec="$2" hw_queue_depth=4 submit_queues=1 \
 		queue_mode=2
-	# The block layer has a patience of its own.
-	echo 600000 >"/sys/block/${nullb_dev_#/dev/}/queue/io_timeout"
-	[ "$(cat "/sys/block/${nullb_dev_#/dev/}/queue/nr_requests")" -le 4 ] ||
-		die "null_blk has more room than asked for"
+	# shellcheck disable=SC2154 # nullb sets it
 	dest=$nullb_dev_
+	# The block layer has a patience of its own.
+	echo 600000 >"/sys/block/${dest#/dev/}/queue/io_timeout"
+	[ "$(cat "/sys/block/${dest#/dev/}/queue/nr_requests")" -le 4 ] ||
+		die "null_blk has more room than asked for"
 }
 
 since()
