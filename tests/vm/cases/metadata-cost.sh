@@ -4,8 +4,8 @@
 # the metadata, which all that come at once share, for the first into a chunk where
 # something was; nothing for those that follow.
 #
-# Method: writes to the metadata's disk are counted. The dest hangs meanwhile, so that
-# no save of bits ends and counts as well.
+# Method: blocks written to the metadata's disk are counted. The dest hangs meanwhile, so
+# that no save of bits ends and counts as well.
 #
 # Caught: a commit for each write that waits; writes that commit where no bit is saved.
 #
@@ -23,20 +23,20 @@ write_to()	# write_to CHUNK SECTOR: one sector there, so no region whole
 		oflag=direct conv=notrunc 2>/run/dd.err || die "a write has failed: $(cat /run/dd.err)"
 }
 
-metadata_writes()
+metadata_writes()	# blocks of 4 KiB
 {
-	disk_stat /dev/vdc writes
+	echo $(($(disk_stat /dev/vdc write) / 8))
 }
 
-# at_once SECTOR: a write into each of 32 chunks; how many writes of metadata there
-# were until all were sent, in $cost
+# at_once SECTOR: a write into each of 32 chunks; how many of the metadata there were
+# until all were sent, in $cost. They end when the dest does not hang any more.
 at_once()
 {
 	before=$(metadata_writes)
 	mirrored=$(lm_field m mirrored)
-	for chunk in $(seq 10 41); do
-		write_to "$chunk" "$1" &
-	done
+	bg fio fio --name=w --filename=/dev/mapper/m --rw=write:1048064 --bs=512 \
+		--offset=$((10 * 1048576 + $1 * 512)) --number_ios=32 --iodepth=32 \
+		--ioengine=libaio --direct=1
 	wait_until 20 lm_is m mirrored $((mirrored + 32)) ||
 		die "not all writes were sent: $(dmsetup status m)"
 	cost=$(($(metadata_writes) - before))
@@ -66,6 +66,7 @@ at_rest()
 wait_until 40 at_rest || die "the metadata is written to all the time"
 dmsetup suspend --noflush --nolockfs dst
 at_once 1
+first=$(cat /run/fio.pid)
 [ $cost -ge 1 ] || die "writes went without their active-writes bits"
 [ $cost -le 8 ] || die "$cost writes of metadata for 32 chunks"
 
@@ -73,6 +74,7 @@ note "what follows is free"
 at_once 9
 [ $cost -eq 0 ] || die "$cost writes of metadata for chunks that were open"
 dmsetup resume dst
-wait
+wait "$first" || die "the first writes have failed"
+bg_end fio
 dmsetup remove m
 dmsetup remove dst
