@@ -114,24 +114,55 @@ int cmd_reattach(const struct request *r)
  * resume: the copier, or what was interrupted
  */
 
-static int restart(struct migration *m)
+/* Numbers of devices are given anew at each boot. */
+static int find_again(const char *role, struct named_dev *named,
+		      const struct dm_device *source, uint64_t sectors)
 {
-	uint64_t sectors;
-	int code = insert_undo(m->state);
+	struct blockdev bd;
+	int code;
 
-	if (!code && !m->exists)
-		return fail(NOT_NOW, "There is no device %s yet: make it, with the table that it had, and try again.",
-			    m->state->name);
+	if (!named->path)
+		return DONE;
+	code = blockdev_get(role, named->path, &bd);
 	if (!code)
-		code = check_kernel(m->state->pinned);
+		code = check_dest(role, &bd, source, sectors, true);
 	if (!code)
-		migration_refresh(m);
+		named->dev = bd.dev;
+	blockdev_free(&bd);
+	return code;
+}
+
+static int check_again(struct migration *m)
+{
+	struct state *state = m->state;
+	uint64_t sectors;
+	int code = check_kernel(state->pinned);
+
 	if (!code)
 		code = check_source(&m->device, &sectors);
-	if (!code && sectors != m->state->sectors)
+	if (!code && sectors != state->sectors)
 		code = fail(UNFIT, "%s has another size now, %llu sectors instead of %llu: \"livemigrate abort %s\", and start again.",
-			    m->state->name, (unsigned long long)sectors,
-			    (unsigned long long)m->state->sectors, m->state->name);
+			    m->device.name, (unsigned long long)sectors,
+			    (unsigned long long)state->sectors, m->device.name);
+	if (!code)
+		code = find_again("destination", &state->dest, &m->device, sectors);
+	if (!code)
+		code = find_again("metadata device", &state->metadata, &m->device, 0);
+	return code;
+}
+
+static int restart(struct migration *m)
+{
+	int code;
+
+	if (!m->exists)
+		return fail(NOT_NOW, "There is no device %s yet: make it, with the table that it had, and try again.",
+			    m->state->name);
+	code = insert_undo(m->state);
+	if (code)
+		return code;
+	migration_refresh(m);
+	code = check_again(m);
 	if (code)
 		return code;
 	m->state->dev = m->device.dev;
@@ -351,7 +382,7 @@ int do_commit(const char *device, bool delete_source)
 	if (!code && delete_source)
 		code = source_kind_deletable(m.state);
 	if (!code) {
-		m.state->delete_source |= delete_source;
+		m.state->delete_source = delete_source;
 		code = end_by_commit(&m);
 	}
 	finish(&m);

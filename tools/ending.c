@@ -61,6 +61,7 @@ static int tell(struct migration *m, const struct end *end)
 		return record(m, end->step, true);
 	code = message_refused(m, end->message, err, why);
 	/* As it was: nothing has begun. */
+	m->state->delete_source = false;
 	if (m->state->adopted)
 		state_forget(m->state);
 	else
@@ -70,6 +71,7 @@ static int tell(struct migration *m, const struct end *end)
 
 static int await_drop(struct migration *m, const struct end *end)
 {
+	char *what = format("%s %s", end->message, m->device.name);
 	int code = events_open();
 
 	remark("%s: %s is under way, and I/O is still in flight on the %s: waiting for it.",
@@ -82,8 +84,9 @@ static int await_drop(struct migration *m, const struct end *end)
 		/* Whoever takes the lock meanwhile finds a record, and goes on with it. */
 		lock_release();
 		events_wait(-1);
-		code = lock_take(end->message);
+		code = lock_take(what);
 	}
+	free(what);
 	if (!code)
 		migration_refresh(m);
 	return code;

@@ -409,12 +409,12 @@ static char *note_running(const struct migration *m)
 	if (m->device.suspended)
 		return format("it is suspended, and all its I/O waits: \"livemigrate resume %s\"",
 			      name);
-	if (m->state && m->state->step == STEP_COMMIT)
-		return format("commit was interrupted: \"livemigrate resume %s\" finishes it",
-			      name);
-	if (m->state && m->state->step == STEP_ABORT)
-		return format("abort was interrupted: \"livemigrate resume %s\" finishes it",
-			      name);
+	if (m->state && m->state->told && st->phase != ABORTED && st->phase != COMMITTED)
+		return format("%s is under way, and I/O is still in flight on the leg to drop; if nobody waits for it any more, \"livemigrate resume %s\" does, and finishes it",
+			      step_names[m->state->step], name);
+	if (m->state && (m->state->step == STEP_COMMIT || m->state->step == STEP_ABORT))
+		return format("%s was interrupted: \"livemigrate resume %s\" finishes it",
+			      step_names[m->state->step], name);
 	if (st->phase == COMMITTED)
 		return m->pinned && m->line.leg[SOURCE].dropped ?
 			format("committed; the target stays until %s is closed", name) :

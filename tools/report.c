@@ -52,7 +52,11 @@ void report_make(struct report *r, const struct migration *m)
 	r->size = (m->stage == RUNS ? m->sectors : m->state ? m->state->sectors : 0) << 9;
 	describe_leg(r, m, SOURCE);
 	describe_leg(r, m, DEST);
-	r->metadata = m->state ? m->state->metadata.path : NULL;
+	if (m->state && m->state->metadata.path)
+		snprintf(r->metadata, sizeof(r->metadata), "%s", m->state->metadata.path);
+	else if (m->readable && m->line.has_metadata)
+		snprintf(r->metadata, sizeof(r->metadata), "/dev/block/%u:%u",
+			 m->line.meta_major, m->line.meta_minor);
 	r->note = migration_note(m);
 	r->known = m->stage == RUNS && m->readable;
 	if (!r->known)
@@ -149,7 +153,7 @@ static void print_status(FILE *out, const struct report *r)
 
 	print_leg(out, r, SOURCE);
 	print_leg(out, r, DEST);
-	if (r->metadata)
+	if (*r->metadata)
 		fprintf(out, "  metadata  %s: %s\n", r->metadata, st->word[W_METADATA]);
 	fprintf(out, "  done      %u.%02u%%, copier %s", r->done / 100, r->done % 100,
 		st->paused ? "paused" : "running");
@@ -325,7 +329,7 @@ static struct json_object *json_metadata(const struct report *r)
 {
 	struct json_object *o;
 
-	if (!r->metadata)
+	if (!*r->metadata)
 		return NULL;
 	o = json_object_new_object();
 	put(o, "path", json_text(r->metadata));

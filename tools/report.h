@@ -27,7 +27,7 @@ struct report {
 		bool dropped;
 		char health;		/* A, F, D; 0 if not known */
 	} leg[NR_LEGS];
-	const char *metadata;		/* its path, or NULL */
+	char metadata[4096];		/* its path, or "" */
 	const struct status *status;	/* if known */
 	unsigned int done;		/* hundredths of a percent */
 	uint64_t copied, written, zeroes;	/* bytes */
