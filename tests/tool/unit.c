@@ -129,7 +129,8 @@ static void test_units(void)
 	CHECK(parse_rate("4294967295", &n) && !parse_rate("4294967296", &n));
 	CHECK(!parse_rate("", &n) && !parse_rate("M", &n) && !parse_rate("1.5M", &n));
 	CHECK(!parse_rate("-1", &n) && !parse_rate("+1", &n) && !parse_rate(" 1", &n));
-	CHECK(!parse_rate("99999999999999999999G", &n));
+	/* 2^64 KiB/s. */
+	CHECK(!parse_rate("17592186044416G", &n) && !parse_rate("99999999999999999999G", &n));
 	CHECK(parse_size("64K", &n) && n == 65536 && !parse_size("1G", &n));
 	CHECK(parse_time("90", &n) && n == 90 && parse_time("10m", &n) && n == 600);
 	CHECK(parse_time("1d", &n) && n == 86400 && !parse_time("40000d", &n));
@@ -229,6 +230,14 @@ static void test_state_text(void)
 		CHECK(!again && why);
 		state_free(again);
 		free(damaged);
+	}
+	/* A key by another name is missing. */
+	for (char *end = strstr(text, "\":"); end; end = strstr(end + 1, "\":")) {
+		end[-1]++;
+		again = state_from_text(text, &why);
+		CHECK(!again && why);
+		state_free(again);
+		end[-1]--;
 	}
 	CHECK(!state_from_text("{\"version\": 2}", &why) && strstr(why, "another version"));
 	CHECK(!state_from_text("[1]", &why));

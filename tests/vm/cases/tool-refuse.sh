@@ -4,7 +4,7 @@
 # own, and nothing has changed: tables, keys, names, nodes and records are
 # compared before and after each.
 #
-# vm: livemigrate=yes disks=32M,32M,64M,16M,32M:logical=4096,64M timeout=200
+# vm: livemigrate=sanitized disks=32M,32M,64M,16M,32M:logical=4096,64M timeout=200
 # vm: files=tests/vm/legs.sh,tests/vm/tool.sh bins=swapon,sfdisk,partx,setpriv
 # vm: modules=dm-thin-pool,dm-multipath,dm-round-robin,loop,scsi_debug:vpd_use_hostno=0:add_host=2:dev_size_mb=40:every_nth=0,sd_mod
 

@@ -6,7 +6,7 @@
 # destination that fails while it is watched. And list --watch and --json, held
 # against their schema.
 #
-# vm: livemigrate=yes disks=32M,32M,32M,32M:bps=8M timeout=240
+# vm: livemigrate=sanitized disks=32M,32M,32M,32M:bps=8M timeout=240
 # vm: files=tests/vm/legs.sh,tests/vm/tool.sh bins=script,jq
 # vm: modules=dm-flakey
 

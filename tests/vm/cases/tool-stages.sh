@@ -6,7 +6,7 @@
 # suspended; a migration that dmsetup began; a record that is damaged or lost; a leg
 # that fails. And the small commands: pause, resume, rate, reattach.
 #
-# vm: livemigrate=yes disks=32M,32M,32M,8M timeout=200
+# vm: livemigrate=sanitized disks=32M,32M,32M,8M timeout=200
 # vm: files=tests/vm/legs.sh,tests/vm/tool.sh modules=dm-flakey,dm-delay
 
 . /vm/lib.sh
