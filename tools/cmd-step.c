@@ -398,6 +398,12 @@ int cmd_commit(const struct request *r)
 	return code;
 }
 
+static bool is_committed(const struct migration *m)
+{
+	return m->stage == RUNS ? m->readable && m->status.phase == COMMITTED :
+				  m->stage == ENDING && m->state->step == STEP_COMMIT;
+}
+
 int do_abort(const char *device, bool force)
 {
 	struct migration m;
@@ -405,21 +411,15 @@ int do_abort(const char *device, bool force)
 
 	if (code)
 		return code;
-	switch (m.stage) {
-	case STARTING:
+	if (is_committed(&m))
+		code = fail(NOT_NOW, "%s is committed already: \"livemigrate %s %s\" clears up.",
+			    m.device.name, m.state ? "resume" : "commit", m.device.name);
+	else if (m.stage == STARTING)
 		code = end_by_forgetting(&m);
-		break;
-	case RUNS:
+	else if (m.stage == RUNS || m.stage == ENDING)
 		code = end_by_abort(&m);
-		break;
-	case ENDING:
-		code = m.state->step == STEP_ABORT ? end_by_abort(&m) :
-			fail(NOT_NOW, "%s is committed already: \"livemigrate resume %s\" clears up.",
-			     m.device.name, m.device.name);
-		break;
-	default:
+	else
 		code = end_absent(&m, force);
-	}
 	finish(&m);
 	return code;
 }

@@ -375,9 +375,12 @@ int state_save(const struct state *state)
 
 int state_forget(const struct state *state)
 {
-	char *path = file_of(state);
+	char *path = file_of(state), *new = format("%s.new", path);
 	int code = DONE;
 
+	/* One that was being written when we were killed. */
+	unlink(new);
+	free(new);
 	if ((unlink(path) && errno != ENOENT) || sync_folder())
 		code = fail(FAILED, "The state %s cannot be removed: %s. Remove it by hand.",
 			    path, strerror(errno));

@@ -104,6 +104,6 @@ source_let_go()
 all_clear()
 {
 	[ -z "$(dmsetup ls | grep livemigrate)" ] || die "left behind: $(dmsetup ls)"
-	[ -z "$(find $STATES -name '*.json*')" ] || die "left behind: $(ls $STATES)"
+	[ -z "$(find $STATES -name '*.json')" ] || die "left behind: $(ls $STATES)"
 	[ -z "$(livemigrate list)" ] || die "still listed: $(livemigrate list)"
 }

@@ -81,6 +81,7 @@ recover()
 	fi
 	right_data "after $2"
 	case "$(dmsetup table vm1)" in
+	*"livemigrate-pin - 0 "*) return 0 ;;
 	*livemigrate*) ;;
 	*) return 0 ;;
 	esac
