@@ -30,6 +30,15 @@ static bool is_dm(dev_t dev)
 	return is;
 }
 
+static bool is_block(dev_t dev)
+{
+	char *size = sys_block_line(dev, "size");
+	bool is = size != NULL;
+
+	free(size);
+	return is;
+}
+
 /* A path, or VG/LV below /dev. */
 static bool block_node(const char *path, dev_t *dev)
 {
@@ -65,6 +74,8 @@ int device_find(const char *arg, struct dm_device *found, dev_t *other)
 		if (!devno_parse(arg, &maj, &min))
 			return ENXIO;
 		*other = makedev(maj, min);
+		if (!is_block(*other))
+			return ENXIO;
 	} else if (!block_node(arg, other)) {
 		return ENXIO;
 	}

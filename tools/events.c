@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "events.h"
+#include "paths.h"
 #include "say.h"
 
 #include <errno.h>
@@ -8,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,7 +22,7 @@
 /* The first version of the interface that has it. */
 #define ARM_VERSION	{ 4, 37, 0 }
 
-static int control = -1;
+static int control = -1, records = -1;
 static volatile sig_atomic_t signalled;
 static struct sigaction old_int, old_term;
 static sigset_t old_mask;
@@ -33,6 +35,10 @@ int events_open(void)
 	if (control < 0)
 		return fail(UNABLE, "%s cannot be opened: %s.", CONTROL,
 			    strerror(errno));
+	/* There may be no folder yet, and then there are no records to change. */
+	if (records < 0)
+		records = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	inotify_add_watch(records, state_dir(), IN_MOVED_TO | IN_DELETE);
 	return DONE;
 }
 
@@ -42,20 +48,26 @@ void events_arm(void)
 		.version = ARM_VERSION,
 		.data_size = sizeof(arm),
 	};
+	char changes[1024];
 
+	while (read(records, changes, sizeof(changes)) > 0)
+		;
 	ioctl(control, DM_DEV_ARM_POLL, &arm);
 }
 
 enum woken events_wait(int ms)
 {
-	struct pollfd pollfd = { .fd = control, .events = POLLIN };
+	struct pollfd pollfd[] = {
+		{ .fd = control, .events = POLLIN },
+		{ .fd = records, .events = POLLIN },
+	};
 	struct timespec left = { ms / 1000, ms % 1000 * 1000000L };
 	int n;
 
 	if (signalled)
 		return BY_SIGNAL;
 	/* Outside of this call caught signals are blocked: none is missed. */
-	n = ppoll(&pollfd, 1, ms < 0 ? NULL : &left, catching ? &old_mask : NULL);
+	n = ppoll(pollfd, 2, ms < 0 ? NULL : &left, catching ? &old_mask : NULL);
 	if (n < 0)
 		return BY_SIGNAL;
 	return n ? BY_EVENT : BY_TIME;
@@ -65,7 +77,9 @@ void events_close(void)
 {
 	if (control >= 0)
 		close(control);
-	control = -1;
+	if (records >= 0)
+		close(records);
+	control = records = -1;
 }
 
 static void remember(int signal)

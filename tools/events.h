@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Waiting for device mapper's events, of all devices at once: arm, look at
- * whatever is of interest, and wait. What happens after arming ends the wait, so
- * nothing is missed. It also ends for signals and after a time.
+ * Waiting for device mapper's events, of all devices at once, and for changes of
+ * the records: arm, look at whatever is of interest, and wait. What happens after
+ * arming ends the wait, so nothing is missed. It also ends for signals and after a
+ * time.
  */
 #ifndef EVENTS_H
 #define EVENTS_H

@@ -94,7 +94,7 @@ refused 9 'is in use' start vm1 --to /dev/vdf
 dmsetup remove vdfheld
 
 note "--- one disk by two paths"
-[ -b /dev/sda ] && [ -b /dev/sdb ] || die "scsi_debug gives no two disks"
+wait_until 20 test -b /dev/sdb || die "scsi_debug gives no two disks"
 node scsi /dev/sda
 refused 9 'the same disk under another name' start scsi --to /dev/sdb
 dmsetup remove scsi

@@ -14,6 +14,9 @@
 . legs.sh
 . tool.sh
 
+mkdir -p /dev/pts
+mount -t devpts devpts /dev/pts
+
 dd if=/dev/urandom of=/dev/vda bs=1M count=20 conv=notrunc,fsync 2>/dev/null
 make_vm1()
 {
@@ -73,8 +76,8 @@ plain_dest
 ctrl_c()
 {
 	rm -f /run/typescript
-	(sleep 2; printf '\003'; sleep 1; printf '%s\n' "$1"; sleep 8) |
-		script -qfec "livemigrate run vm1 --to /dev/vdd --force; echo ended with \$?" \
+	(sleep 2; printf '\003'; sleep 1; printf '%s\n' "$1"; sleep 12) |
+		script -qfec "livemigrate run vm1 --to /dev/vdd --force --rate 4M; echo ended with \$?" \
 			/run/typescript >/dev/null || :
 	tr '\r' '\n' </run/typescript | tail -n 4
 	grep -q '\[g\]o on, \[l\]eave it running, or \[a\]bort' /run/typescript ||
@@ -103,7 +106,7 @@ plain_dest
 note "--- a signal where there is no terminal"
 make_vm1
 for begun in "" "going on with that"; do
-	bg run livemigrate run vm1 --to /dev/vdd --force
+	bg run livemigrate run vm1 --to /dev/vdd --force --rate 2M
 	wait_until 10 grep -q copying /run/run.log
 	bg_kill run TERM
 	status=0
@@ -141,6 +144,7 @@ cat >/run/schema <<'JQ'
 JQ
 [ "$(jq -r -f /run/schema /run/json)" = good ] ||
 	die "not the schema: $(jq -c -f /run/schema /run/json) $(cat /run/json)"
+tool rate vm1 0
 tool wait vm1
 tool cutover vm1
 tool commit vm1
