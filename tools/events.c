@@ -35,10 +35,8 @@ int events_open(void)
 	if (control < 0)
 		return fail(UNABLE, "%s cannot be opened: %s.", CONTROL,
 			    strerror(errno));
-	/* There may be no folder yet, and then there are no records to change. */
 	if (records < 0)
 		records = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	inotify_add_watch(records, state_dir(), IN_MOVED_TO | IN_DELETE);
 	return DONE;
 }
 
@@ -50,6 +48,8 @@ void events_arm(void)
 	};
 	char changes[1024];
 
+	/* Each time: there may have been no folder. */
+	inotify_add_watch(records, state_dir(), IN_MOVED_TO | IN_DELETE);
 	while (read(records, changes, sizeof(changes)) > 0)
 		;
 	ioctl(control, DM_DEV_ARM_POLL, &arm);
