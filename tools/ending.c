@@ -149,15 +149,16 @@ static int put_line(struct migration *m, const char *type, const char *params)
 	return code;
 }
 
-/* A pinned one stays, but lets go of the source. */
+/*
+ * A pinned one stays, but lets go of the source: its line names that no more as
+ * soon as it is dropped, but only another table does not hold it.
+ */
 static int put_dest(struct migration *m)
 {
 	const struct place *dest = &m->line.leg[DEST];
 	char *params;
 	int code;
 
-	if (m->pinned && m->line.leg[SOURCE].dropped)
-		return DONE;
 	params = format(m->pinned ? "- 0 %u:%u %llu" : "%u:%u %llu", dest->major,
 			dest->minor, (unsigned long long)dest->offset);
 	code = put_line(m, m->pinned ? TARGET_PINNED : "linear", params);

@@ -509,6 +509,21 @@ char *migration_note(const struct migration *m)
  * Those that were made by hand
  */
 
+/* A line that names the source no more leaves only the name to go by. */
+static bool adopt_hidden(const struct migration *m, struct dm_device *hidden)
+{
+	const struct place *source = &m->line.leg[SOURCE];
+	char *name = format("%s" HIDDEN_SUFFIX, m->device.name);
+	int err;
+
+	if (source->dropped)
+		err = dm_find(name, hidden);
+	else
+		err = dm_find_dev(makedev(source->major, source->minor), hidden);
+	free(name);
+	return !err && is_hidden(hidden);
+}
+
 int migration_adopt(struct migration *m)
 {
 	const struct place *source = &m->line.leg[SOURCE], *dest = &m->line.leg[DEST];
@@ -533,7 +548,7 @@ int migration_adopt(struct migration *m)
 	state->dest.dev = makedev(dest->major, dest->minor);
 	state->dest.path = format("%u:%u", dest->major, dest->minor);
 	state->pinned = m->pinned;
-	if (!dm_find_dev(state->source, &hidden) && is_hidden(&hidden)) {
+	if (adopt_hidden(m, &hidden)) {
 		state->hidden = copy_of(hidden.name);
 		state->hidden_uuid = copy_of(hidden.uuid);
 	} else {
