@@ -32,8 +32,13 @@ static int begin(const char *command, const char *device, struct migration *m)
 	if (code)
 		return code;
 	code = migration_find(device, m);
-	if (code)
+	/* A record goes with its device. */
+	if (!code && m->state && m->exists && strcmp(m->state->name, m->device.name))
+		code = state_rename(m->state, m->device.name);
+	if (code) {
+		migration_free(m);
 		lock_release();
+	}
 	return code;
 }
 

@@ -388,6 +388,26 @@ int state_forget(const struct state *state)
 	return code;
 }
 
+int state_rename(struct state *state, const char *name)
+{
+	char *from = file_of(state), *to = format("%s/%s%s", state_dir(), name, SUFFIX);
+	int code = DONE;
+
+	if (!access(to, F_OK))
+		code = fail(NOT_NOW, "%s was called %s, and there is a record of another %s already: see \"livemigrate list\".",
+			    name, state->name, name);
+	else if (rename(from, to) || sync_folder())
+		code = fail(FAILED, "The state %s cannot be renamed to %s: %s.", from,
+			    to, strerror(errno));
+	if (!code) {
+		free(state->name);
+		state->name = copy_of(name);
+	}
+	free(from);
+	free(to);
+	return code;
+}
+
 static char *read_file(const char *path)
 {
 	FILE *file = fopen(path, "re");
@@ -416,6 +436,10 @@ static struct state *load(const char *file)
 	if (!state)
 		remark("The state %s cannot be read (%s): see docs/tool.rst, \"Damaged state\".",
 		       path, why);
+	if (state) {
+		free(state->name);
+		state->name = format("%.*s", (int)(strlen(file) - strlen(SUFFIX)), file);
+	}
 	free(text);
 	free(path);
 	return state;

@@ -61,8 +61,11 @@ char *this_boot(void);
 int state_save(const struct state *state);
 int state_forget(const struct state *state);
 
+/* The device has another name now. */
+int state_rename(struct state *state, const char *name);
+
 /*
- * All of them; NULL ends the list. What cannot be read is told of, and counted in
+ * All of them; NULL ends the list. A file's name is what its device is called. What cannot be read is told of, and counted in
  * @damaged.
  */
 struct state **states_load(int *damaged);

@@ -5,7 +5,7 @@
 # compared before and after each.
 #
 # vm: livemigrate=sanitized disks=32M,32M,64M,16M,32M:logical=4096,64M timeout=200
-# vm: files=tests/vm/legs.sh,tests/vm/tool.sh bins=swapon,sfdisk,partx,setpriv
+# vm: files=tests/vm/legs.sh,tests/vm/tool.sh bins=swapon,setpriv
 # vm: modules=dm-thin-pool,dm-multipath,dm-round-robin,loop,scsi_debug:vpd_use_hostno=0:add_host=2:dev_size_mb=40:every_nth=0,sd_mod
 
 . /vm/lib.sh
@@ -83,8 +83,12 @@ refused 9 'read-only' start vm1 --to /dev/loop0
 losetup -d /dev/loop0
 
 note "--- partitions"
-echo ',16M' | sfdisk -q /dev/vdf
-partx -u /dev/vdf
+# One, of 16 MiB from sector 2048 on.
+printf '\000\000\000\000\203\000\000\000\000\010\000\000\000\200\000\000' |
+	dd of=/dev/vdf bs=1 seek=446 conv=notrunc 2>/dev/null
+printf '\125\252' | dd of=/dev/vdf bs=1 seek=510 conv=notrunc,fsync 2>/dev/null
+blockdev --rereadpt /dev/vdf
+[ -b /dev/vdf1 ] || die "there is no partition"
 dmsetup create part --table "0 32768 linear /dev/vdf1 0"
 refused 9 'part of the source' start part --to /dev/vdf
 dmsetup remove part
