@@ -65,7 +65,7 @@ note "--- on a terminal"
 make_vm1
 script -qfec "stty cols 120; livemigrate run vm1 --to /dev/vdd --force" /run/typescript </dev/null >/dev/null ||
 	die "run has failed: $(cat /run/typescript)"
-tr '\r' '\n' </run/typescript | sed 's/\x1b\[K//' >/run/lines
+tr '\r' '\n' </run/typescript | sed "s/$(printf '\033')\[K//" >/run/lines
 grep -qE '^vm1: copying \[#*\.+\] [0-9.]+%, [0-9.]+ MiB/s, [0-9:]+ left, [0-9]+ guest writes mirrored' /run/lines ||
 	die "no bar moves: $(cat /run/lines)"
 grep -q '^vm1: synced \[########################\] 100.0%' /run/lines || die "it is never full: $(cat /run/lines)"
