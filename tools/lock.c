@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #define PATIENT	30
 
 static int lock_fd = -1, depth;
+static bool taken;
 
 static char *lock_file(void)
 {
@@ -112,7 +114,8 @@ int lock_take(const char *what)
 			    holder ? holder : "unknown");
 		free(holder);
 	}
-	if (!code)
+	taken = !code;
+	if (taken)
 		sign(what);
 	else
 		lock_release();
@@ -127,13 +130,18 @@ void lock_release(void)
 	if (lock_fd >= 0)
 		close(lock_fd);
 	lock_fd = -1;
+	taken = false;
 }
 
 char *lock_holder(void)
 {
-	char *path = lock_file(), *holder = NULL;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char *path, *holder = NULL;
+	int fd;
 
+	if (taken)
+		return NULL;
+	path = lock_file();
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK)
 		holder = first_line(path);
 	if (fd >= 0)

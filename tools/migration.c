@@ -155,8 +155,10 @@ bool migration_on_original(const struct migration *m)
 	struct dm_device hidden;
 	bool is;
 
-	is = m->state && hidden_find(m->state, &hidden) &&
-	     !dm_table_get(hidden.name, false, &original) &&
+	/* It is removed when the original is back, so there is no other any more. */
+	if (!hidden_find(m->state, &hidden))
+		return true;
+	is = !dm_table_get(hidden.name, false, &original) &&
 	     !dm_table_get(m->device.name, false, &table) &&
 	     (dm_table_same(&table, &original) || begins_with(&table, &original));
 	dm_table_free(&table);

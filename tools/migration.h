@@ -57,7 +57,7 @@ void migrations_free(struct migration **all);
 /* What a person should know about it, and do; NULL if all is as it should be. */
 char *migration_note(const struct migration *m);
 
-/* Is the live table a plain mapping of the dest? Of the source as it was? */
+/* Is the live table a plain mapping of the dest? The original one? */
 bool migration_on_plain_dest(const struct migration *m);
 bool migration_on_original(const struct migration *m);
 
