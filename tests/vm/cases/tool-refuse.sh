@@ -159,7 +159,7 @@ cp /vm/tools/livemigrate /tmp/livemigrate
 chmod 755 /tmp /tmp/livemigrate
 snapshot >/run/before
 status=0
-setpriv --reuid 65534 --clear-groups /tmp/livemigrate start vm1 --to /dev/vdb >/run/said 2>&1 || status=$?
+/usr/bin/setpriv --reuid 65534 --clear-groups /tmp/livemigrate start vm1 --to /dev/vdb >/run/said 2>&1 || status=$?
 cat /run/said
 [ $status -eq 7 ] && grep -q 'run this as root' /run/said || die "it ended with $status"
 snapshot >/run/after
