@@ -86,6 +86,7 @@ static int make_state(const struct request *r, struct start *s, uint64_t sectors
 	state->name = copy_of(s->device.name);
 	state->uuid = copy_of(s->device.uuid);
 	state->dev = s->device.dev;
+	state->diskseq = device_seq(s->device.dev);
 	state->sectors = sectors;
 	state->dest.path = copy_of(s->dest.path);
 	state->dest.dev = s->dest.dev;

@@ -171,6 +171,7 @@ static int restart(struct migration *m)
 	if (code)
 		return code;
 	m->state->dev = m->device.dev;
+	m->state->diskseq = device_seq(m->device.dev);
 	free(m->state->boot);
 	m->state->boot = this_boot();
 	return insert(m->state);
@@ -178,10 +179,14 @@ static int restart(struct migration *m)
 
 static int resume_absent(struct migration *m)
 {
-	if (m->state->step == STEP_START ||
-	    (m->state->step == STEP_RUN && m->state->metadata.path))
-		return restart(m);
-	return want_running(m);
+	if (m->state->step != STEP_START &&
+	    (m->state->step != STEP_RUN || !m->state->metadata.path))
+		return want_running(m);
+	/* Metadata knows nothing of what was written without the target. */
+	if (m->exists && m->device.open_count > 0)
+		return fail(NOT_NOW, "%s is in use already, and what is written to it is not known to the metadata: \"livemigrate abort %s\", and start again.",
+			    m->device.name, m->device.name);
+	return restart(m);
 }
 
 static int resume_running(struct migration *m)

@@ -106,6 +106,15 @@ int device_want(const char *arg, struct dm_device *found)
  * What a block device is
  */
 
+uint64_t device_seq(dev_t dev)
+{
+	char *line = sys_block_line(dev, "diskseq");
+	uint64_t seq = line ? strtoull(line, NULL, 10) : 0;
+
+	free(line);
+	return seq;
+}
+
 static char *absolute(const char *path)
 {
 	char *here, *whole;

@@ -7,6 +7,9 @@
 
 #include "dm.h"
 
+/* A number that no other device gets before the next boot; 0: not known. */
+uint64_t device_seq(dev_t dev);
+
 struct blockdev {
 	char *path;		/* absolute, as it was named */
 	dev_t dev;

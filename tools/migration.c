@@ -170,10 +170,16 @@ bool migration_on_original(const struct migration *m)
  * Where it stands
  */
 
-static enum stage stage_of_record(const struct migration *m, bool same_boot)
+/* Does @state tell of this very device, not of one that was removed since? */
+static bool is_same_life(const struct state *state, const struct dm_device *device,
+			 const char *boot)
 {
-	if (!same_boot)
-		return REBOOTED;
+	return !strcmp(state->boot, boot) && state->dev == device->dev &&
+	       (!state->diskseq || state->diskseq == device_seq(device->dev));
+}
+
+static enum stage stage_of_record(const struct migration *m)
+{
 	switch (m->state->step) {
 	case STEP_START:
 		return STARTING;
@@ -191,6 +197,7 @@ static void derive_stage(struct migration *m)
 {
 	char *boot = this_boot();
 	bool same_boot = m->state && !strcmp(m->state->boot, boot);
+	bool same_life = m->state && m->exists && is_same_life(m->state, &m->device, boot);
 	bool ours = m->exists && read_target(m);
 
 	if (ours && m->state && m->readable && !is_recorded_one(m))
@@ -199,36 +206,20 @@ static void derive_stage(struct migration *m)
 		m->stage = RUNS;
 	else if (!m->state)
 		m->stage = NO_MIGRATION;
-	else if (!m->exists)
+	else if (!same_life)
 		m->stage = same_boot ? GONE : REBOOTED;
 	else
-		m->stage = stage_of_record(m, same_boot);
+		m->stage = stage_of_record(m);
 	free(boot);
 }
 
-static bool runs_ours(const char *name)
-{
-	struct dm_table status;
-	bool ours;
-
-	ours = !dm_status_get(name, &status) && status.nr == 1 &&
-	       is_our_type(status.line[0].type);
-	dm_table_free(&status);
-	return ours;
-}
-
-/*
- * Is @state about that device? Names change, and minors are given again: where
- * there is no uuid to tell, the target must be in its place.
- */
+/* Is @state about that device, or its successor? It may have been renamed. */
 static bool is_about(const struct state *state, const struct dm_device *device,
 		     const char *boot)
 {
 	if (strcmp(state->uuid, device->uuid))
 		return false;
-	return !strcmp(state->name, device->name) ||
-	       (!strcmp(state->boot, boot) && state->dev == device->dev &&
-		(*state->uuid || runs_ours(device->name)));
+	return !strcmp(state->name, device->name) || is_same_life(state, device, boot);
 }
 
 static void find_device(struct migration *m)
@@ -348,6 +339,17 @@ static bool is_listed(const struct list *list, const char *name)
 		if (list->all[i]->exists && !strcmp(list->all[i]->device.name, name))
 			return true;
 	return false;
+}
+
+static bool runs_ours(const char *name)
+{
+	struct dm_table status;
+	bool ours;
+
+	ours = !dm_status_get(name, &status) && status.nr == 1 &&
+	       is_our_type(status.line[0].type);
+	dm_table_free(&status);
+	return ours;
 }
 
 static int by_name(const void *a, const void *b)
@@ -545,6 +547,7 @@ int migration_adopt(struct migration *m)
 	state->name = copy_of(m->device.name);
 	state->uuid = copy_of(m->device.uuid);
 	state->dev = m->device.dev;
+	state->diskseq = device_seq(m->device.dev);
 	state->step = STEP_RUN;
 	state->source = makedev(source->major, source->minor);
 	state->dest.dev = makedev(dest->major, dest->minor);

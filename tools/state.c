@@ -120,6 +120,7 @@ char *state_to_text(const struct state *state)
 	put_text(o, "uuid", state->uuid);
 	put_dev(o, "device", state->dev);
 	put_text(o, "boot", state->boot);
+	put_number(o, "diskseq", (int64_t)state->diskseq);
 	put_text(o, "step", step_names[state->step]);
 	put_bool(o, "told", state->told);
 	put_text(o, "hidden", state->hidden);
@@ -259,6 +260,7 @@ static void read_state(struct reader *r, struct state *state)
 	state->uuid = get_text(r, "uuid");
 	state->dev = get_dev(r, "device");
 	state->boot = get_text(r, "boot");
+	state->diskseq = get_count(r, "diskseq");
 	state->step = get_step(r);
 	state->told = get_bool(r, "told");
 	state->hidden = get_text(r, "hidden");

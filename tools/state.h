@@ -34,6 +34,7 @@ struct state {
 	char *name, *uuid;	/* of the device that is moved */
 	dev_t dev;
 	char *boot;		/* the kernel's boot_id: dev counts only within */
+	uint64_t diskseq;	/* of this very device: no other has it in a boot */
 	enum step step;
 	bool told;		/* commit or abort: the kernel has it under way */
 	char *hidden, *hidden_uuid;	/* "" if the source is no device of ours */

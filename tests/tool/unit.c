@@ -196,6 +196,7 @@ static struct state *some_state(const char *name)
 	state->name = copy_of(name);
 	state->uuid = copy_of("LVM-x\"y\\z");
 	state->dev = makedev(253, 7);
+	state->diskseq = 12;
 	state->step = STEP_COMMIT;
 	state->hidden = format("%s-livemigrate_src", name);
 	state->hidden_uuid = copy_of("u");

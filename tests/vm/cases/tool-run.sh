@@ -77,7 +77,7 @@ ctrl_c()
 {
 	rm -f /run/typescript
 	(sleep 2; printf '\003'; sleep 1; printf '%s\n' "$1"; sleep 12) |
-		script -qfec "livemigrate run vm1 --to /dev/vdd --force --rate 4M; echo ended with \$?" \
+		script -qfec "livemigrate run vm1 --to /dev/vdd --force --rate 4M" \
 			/run/typescript >/dev/null || :
 	tr '\r' '\n' </run/typescript | tail -n 4
 	grep -q '\[g\]o on, \[l\]eave it running, or \[a\]bort' /run/typescript ||
@@ -87,20 +87,20 @@ ctrl_c()
 note "--- Ctrl-C: abort"
 make_vm1
 ctrl_c a
-grep -q 'ended with 130' /run/typescript || die "not 130"
+grep -q 'COMMAND_EXIT_CODE="130"' /run/typescript || die "not 130"
 dmsetup table vm1 | grep -q ' linear 254:0 0' || die "not the original: $(dmsetup table vm1)"
 all_clear
 
 note "--- Ctrl-C: leave it running"
 ctrl_c l
-grep -q 'ended with 130' /run/typescript || die "not 130"
+grep -q 'COMMAND_EXIT_CODE="130"' /run/typescript || die "not 130"
 grep -q 'goes on migrating' /run/typescript || die "it does not say so"
 [ "$(lm_field vm1 phase)" = copying ] || die "it does not copy any more"
 
 note "--- Ctrl-C: go on, with what was left running"
 ctrl_c g
 grep -q 'going on with that' /run/typescript || die "it has not taken it up"
-grep -q 'ended with 0' /run/typescript || die "not 0"
+grep -q 'COMMAND_EXIT_CODE="0"' /run/typescript || die "not 0"
 plain_dest
 
 note "--- a signal where there is no terminal"

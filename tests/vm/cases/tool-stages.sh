@@ -96,6 +96,9 @@ dmsetup remove vm1
 answers 0 'the device was removed: "livemigrate resume vm1" goes on with its metadata' list
 refused 3 'There is no device vm1 yet' resume vm1
 make_vm1
+exec 7</dev/mapper/vm1
+answers 3 'in use already' resume vm1
+exec 7<&-
 tool resume vm1
 tool wait vm1
 [ "$(lm_field vm1 restored)" -gt 0 ] || die "it has begun anew: $(dmsetup status vm1)"
