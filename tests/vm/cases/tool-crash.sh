@@ -8,6 +8,9 @@
 # in every other round abort, ends it, or what it says to be begun again. Then
 # nothing is left.
 #
+# Caught: abort, killed when the hidden device was gone but not the record, which
+# was taken for a table that somebody else had put in its place.
+#
 # vm: livemigrate=yes disks=8M,8M,8M timeout=900
 # vm: files=tests/vm/tool.sh
 

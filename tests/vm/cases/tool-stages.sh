@@ -6,6 +6,9 @@
 # suspended; a migration that dmsetup began; a record that is damaged or lost; a leg
 # that fails. And the small commands: pause, resume, rate, reattach.
 #
+# Caught: abort of a renamed device, which lost sight of its record half-way;
+# a device made anew that was taken for the old one.
+#
 # vm: livemigrate=sanitized disks=32M,32M,32M,8M timeout=200
 # vm: files=tests/vm/legs.sh,tests/vm/tool.sh modules=dm-flakey,dm-delay
 

@@ -6,6 +6,9 @@
 # after commit the destination holds all that was written, after abort the
 # original table is back, keys included; and nothing of the migration is left.
 #
+# Caught: a pinned target that held the source after commit; --zeroed, said of a
+# destination that was not.
+#
 # vm: livemigrate=yes disks=64M,64M,80M,80M timeout=300
 # vm: files=tests/vm/legs.sh,tests/vm/tool.sh
 # vm: modules=dm-crypt,dm-thin-pool
