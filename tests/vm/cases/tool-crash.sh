@@ -63,7 +63,7 @@ listed()
 		grep -q '^vm1 ' /run/list || die "list does not tell of it: $(cat /run/list)"
 	fi
 	grep -q '^vm1 .* running\|^vm1 .* \(copying\|synced\|switched\) ' /run/list ||
-		[ ! -s /run/list ] || grep -q '! .*livemigrate' /run/list ||
+		[ ! -s /run/list ] || grep -q '! .*livemigrate\|committed; the target stays' /run/list ||
 		die "list gives no advice: $(cat /run/list)"
 	tail -n +2 /run/list
 }
@@ -73,6 +73,7 @@ listed()
 recover()
 {
 	[ -s /run/list ] || return 0
+	! grep -q 'committed; the target stays' /run/list || return 0
 	if livemigrate "$2" vm1 >/run/said 2>&1; then
 		sed 's/^/  /' /run/said
 	else
@@ -133,9 +134,11 @@ kills()
 	note "$command $options: killed $((n - 1)) times"
 }
 
-for options in "" --pinned; do
-	# shellcheck disable=SC2086
-	kills start vm1 --to /dev/vdc --force $options
-	kills commit vm1
-	kills abort vm1
-done
+options=
+kills start vm1 --to /dev/vdc --force
+kills commit vm1
+kills abort vm1
+# Other tables take the target's place then.
+options=--pinned
+kills commit vm1
+kills abort vm1
