@@ -72,12 +72,18 @@ grep -q '^vm1: synced \[########################\] 100.0%' /run/lines || die "it
 grep -q '^vm1 runs on /dev/vdd alone' /run/lines || die "no end: $(cat /run/lines)"
 plain_dest
 
-# ctrl_c ANSWER: it is asked for, 2 s after the start.
+script_ended()
+{
+	grep -q COMMAND_EXIT_CODE /run/typescript
+}
+
+# ctrl_c ANSWER: it is asked for, 2 s after the start. The keyboard stays there for
+# as long as the program does, and no longer, or the copy would end meanwhile.
 ctrl_c()
 {
 	rm -f /run/typescript
-	(sleep 2; printf '\003'; sleep 1; printf '%s\n' "$1"; sleep 12) |
-		script -qfec "livemigrate run vm1 --to /dev/vdd --force --rate 4M" \
+	(sleep 2; printf '\003'; sleep 1; printf '%s\n' "$1"; wait_until 60 script_ended) |
+		script -qfec "livemigrate run vm1 --to /dev/vdd --force --rate 2M" \
 			/run/typescript >/dev/null || :
 	tr '\r' '\n' </run/typescript | tail -n 4
 	grep -q '\[g\]o on, \[l\]eave it running, or \[a\]bort' /run/typescript ||
