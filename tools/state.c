@@ -426,16 +426,19 @@ static char *read_file(const char *path)
 	return text;
 }
 
-static struct state *load(const char *file)
+/* NULL is counted in @damaged, unless the file is just gone: whoever looks has no lock. */
+static struct state *load(const char *file, int *damaged)
 {
 	char *path = format("%s/%s", state_dir(), file);
 	char *text = read_file(path);
+	bool gone = !text && errno == ENOENT;
 	const char *why = strerror(errno);
 	struct state *state = NULL;
 
 	if (text)
 		state = state_from_text(text, &why);
-	if (!state)
+	*damaged += !state && !gone;
+	if (!state && !gone)
 		remark("The state %s cannot be read (%s): see docs/tool.rst, \"Damaged state\".",
 		       path, why);
 	if (state) {
@@ -464,11 +467,9 @@ struct state **states_load(int *damaged)
 
 	*damaged = 0;
 	for (i = 0; i < nr; i++) {
-		states[good] = load(entries[i]->d_name);
+		states[good] = load(entries[i]->d_name, damaged);
 		if (states[good])
 			good++;
-		else
-			++*damaged;
 		free(entries[i]);
 	}
 	free(entries);

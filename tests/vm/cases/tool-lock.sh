@@ -4,6 +4,8 @@
 # only looks waits. And many at once, on devices of their own and on the same one:
 # each ends with a status that fits, one of them has done it, and no record is torn.
 #
+# Caught: a record that went while list read the folder, and was called damaged.
+#
 # vm: livemigrate=yes disks=16M,16M,16M,16M timeout=200
 # vm: files=tests/vm/tool.sh bins=flock,jq
 
