@@ -25,6 +25,13 @@ SOURCES := $(wildcard *.c *.h) Kbuild
 TOOLS := $(patsubst tests/tools/%.c,build/tools/%,$(wildcard tests/tools/*.c))
 TOOL_CFLAGS := -O2 -g -Wall -Wextra -Werror
 
+# The operator's command; another folder and other flags for sanitizers.
+LM_TARGET ?= build/livemigrate
+LM_BUILD ?= build/livemigrate.o
+LM_OBJECTS := $(patsubst tools/%.c,$(LM_BUILD)/%.o,$(wildcard tools/*.c))
+LM_CFLAGS := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -O2 -g -Wall -Wextra -Werror
+LM_LIBS := -ldevmapper -lblkid -ljson-c
+
 all: modules
 
 # The sources are linked into the folder that is built in.
@@ -41,6 +48,15 @@ tools: $(TOOLS)
 build/tools/%: tests/tools/%.c $(wildcard tests/tools/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(TOOL_CFLAGS) -o $@ $< -Wl,--as-needed -pthread -ldevmapper
+
+livemigrate: $(LM_TARGET)
+
+$(LM_TARGET): $(LM_OBJECTS)
+	$(CC) $(LM_CFLAGS) $(LM_FLAGS) -o $@ $^ $(LM_LIBS)
+
+$(LM_BUILD)/%.o: tools/%.c $(wildcard tools/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(LM_CFLAGS) $(LM_FLAGS) -c -o $@ $<
 
 setup:
 	@tests/setup.sh $(KERNEL)
@@ -67,6 +83,7 @@ clean:
 help:
 	@echo 'make              build the module for the running kernel, or for KDIR=folder'
 	@echo '                  or KERNEL=6.1 (a name of tests/kernels.list)'
+	@echo 'make livemigrate  build the command livemigrate'
 	@echo 'make setup        as root: install what the tests need, fetch the kernels'
 	@echo 'make check        all tests'
 	@echo 'make check-build  builds without a warning, sparse, checkpatch, shellcheck'
@@ -81,4 +98,4 @@ help:
 	@echo 'make demo         a migration, live, in a virtual machine'
 	@echo 'make clean        remove what was built'
 
-.PHONY: all modules tools setup check check-build check-unit check-vm check-power check-long check-debug check-kcsan demo clean help
+.PHONY: all modules tools livemigrate setup check check-build check-unit check-vm check-power check-long check-debug check-kcsan demo clean help

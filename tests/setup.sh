@@ -14,7 +14,7 @@ set -eu
 # libelf1 is for objtool, which comes with the headers.
 PACKAGES=(
 	gcc make libc6-dev libelf1 kmod xz-utils perl
-	libdevmapper-dev dmsetup
+	libdevmapper-dev dmsetup libblkid-dev libjson-c-dev jq
 	sparse shellcheck clang spin
 	qemu-system-x86 nbdkit nbd-client busybox-static cpio
 	util-linux e2fsprogs xfsprogs fio

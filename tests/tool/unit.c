@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tests of the command's pure parts on the host, which has no device mapper: what
+ * reads the target's words, numbers with units, state files and the kernel's log,
+ * and what prints progress. TAP.
+ */
+#include "command.h"
+#include "kmsg.h"
+#include "progress.h"
+#include "report.h"
+#include "say.h"
+#include "state.h"
+#include "status.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+static int number, failed;
+static const char *wrong;
+
+#define CHECK(condition)						\
+	do {								\
+		if (!(condition) && !wrong)				\
+			wrong = "line " LINE(__LINE__) ": not so: " #condition; \
+	} while (0)
+#define LINE(n) LINE_(n)
+#define LINE_(n) #n
+
+static void done(const char *name)
+{
+	if (wrong)
+		printf("# %s\n", wrong);
+	printf("%sok %d - %s\n", wrong ? "not " : "", ++number, name);
+	failed += !!wrong;
+	wrong = NULL;
+}
+
+#define HEAD "copying source 8 12/8192 A F running"
+
+static const char *why_not(const char *text)
+{
+	struct status st;
+	const char *why = status_parse(text, &st);
+
+	return why ? why : "";
+}
+
+static void test_status(void)
+{
+	struct status st;
+
+	CHECK(!status_parse("switched dest 2048 7/7 D A paused 8 copied 5 "
+			    "first_error dest:w:2048:-5 new_key some:thing "
+			    "held_max_us 18446744073709551615", &st));
+	CHECK(st.phase == SWITCHED && st.active == DEST && st.region_size == 2048);
+	CHECK(st.done == 7 && st.total == 7 && status_done(&st) == 10000);
+	CHECK(st.health[SOURCE] == 'D' && st.health[DEST] == 'A' && st.paused);
+	CHECK(st.number[N_COPIED] == 5 && st.number[N_MIRRORED] == 0);
+	CHECK(st.number[N_HELD_MAX_US] == UINT64_MAX);
+	CHECK(!strcmp(st.word[W_FIRST_ERROR], "dest:w:2048:-5"));
+	CHECK(!strcmp(st.word[W_VERIFY], "-"));
+	done("a status is read, unknown keys are passed over");
+
+	CHECK(!*why_not(HEAD " 0"));
+	CHECK(strstr(why_not(""), "phase"));
+	CHECK(strstr(why_not("copied source 8 1/2 A A running 0"), "phase"));
+	CHECK(strstr(why_not("copying both 8 1/2 A A running 0"), "active"));
+	CHECK(strstr(why_not("copying source 0 1/2 A A running 0"), "region size"));
+	CHECK(strstr(why_not("copying source 4096 1/2 A A running 0"), "region size"));
+	CHECK(strstr(why_not("copying source 8 1 A A running 0"), "regions"));
+	CHECK(strstr(why_not("copying source 8 3/2 A A running 0"), "regions"));
+	CHECK(strstr(why_not("copying source 8 0/0 A A running 0"), "regions"));
+	CHECK(strstr(why_not("copying source 8 -1/2 A A running 0"), "regions"));
+	CHECK(strstr(why_not("copying source 8 1/2 X A running 0"), "health"));
+	CHECK(strstr(why_not("copying source 8 1/2 A AA running 0"), "health"));
+	CHECK(strstr(why_not("copying source 8 1/2 A A walking 0"), "paused"));
+	CHECK(strstr(why_not(HEAD), "counted"));
+	CHECK(strstr(why_not(HEAD " 1 copied"), "counted"));
+	CHECK(strstr(why_not(HEAD " 2 copied"), "no value"));
+	CHECK(strstr(why_not(HEAD " 2 copied x"), "not a number"));
+	CHECK(strstr(why_not(HEAD " 2 copied 1 more"), "more words"));
+	CHECK(strstr(why_not(HEAD " 99999999999999999999"), "counted"));
+	done("a damaged status is refused, and it is said why");
+
+	CHECK(!status_parse("copying source 8 17179869183/17179869184 A A running 0", &st));
+	CHECK(status_done(&st) == 9999);
+	done("all but one region of 64 TiB is not 100%");
+}
+
+static void test_lines(void)
+{
+	struct target_line line;
+	struct place place;
+
+	CHECK(!target_line_parse("253:1 0 254:16 2048 5 metadata 254:32 region_size 8 paused", &line));
+	CHECK(line.leg[SOURCE].major == 253 && line.leg[SOURCE].minor == 1);
+	CHECK(line.leg[DEST].offset == 2048 && line.has_metadata && line.meta_minor == 32);
+	CHECK(!target_line_parse("- 0 254:16 0 2 region_size 8", &line));
+	CHECK(line.leg[SOURCE].dropped && !line.leg[DEST].dropped && !line.has_metadata);
+	CHECK(!target_line_parse("1:2 3 4:5 6", &line));
+	CHECK(target_line_parse("253:1 0 254:16", &line));
+	CHECK(target_line_parse("/dev/vda 0 254:16 0 0", &line));
+	CHECK(target_line_parse("253:1 0 254:16 0 2 paused", &line));
+	CHECK(target_line_parse("253:1 0 254:16 0 1 paused more", &line));
+	CHECK(target_line_parse("253:1 0 254:16 0 2 metadata x", &line));
+	done("table lines of the target");
+
+	CHECK(linear_parse("254:0 2048", &place) && place.major == 254 && place.offset == 2048);
+	CHECK(!linear_parse("254:0", &place));
+	CHECK(!linear_parse("254:0 1 2", &place));
+	CHECK(!linear_parse("- 0", &place));
+	CHECK(!linear_parse("4096:0 0", &place));
+	CHECK(!linear_parse("254:1048576 0", &place));
+	done("linear lines");
+}
+
+static void test_units(void)
+{
+	uint64_t n;
+
+	CHECK(parse_rate("512", &n) && n == 512);
+	CHECK(parse_rate("50M", &n) && n == 51200);
+	CHECK(parse_rate("2G", &n) && n == 2097152);
+	CHECK(parse_rate("0", &n) && n == 0);
+	CHECK(parse_rate("4294967295", &n) && !parse_rate("4294967296", &n));
+	CHECK(!parse_rate("", &n) && !parse_rate("M", &n) && !parse_rate("1.5M", &n));
+	CHECK(!parse_rate("-1", &n) && !parse_rate("+1", &n) && !parse_rate(" 1", &n));
+	/* 2^64 KiB/s. */
+	CHECK(!parse_rate("17592186044416G", &n) && !parse_rate("99999999999999999999G", &n));
+	CHECK(parse_size("64K", &n) && n == 65536 && !parse_size("1G", &n));
+	CHECK(parse_time("90", &n) && n == 90 && parse_time("10m", &n) && n == 600);
+	CHECK(parse_time("1d", &n) && n == 86400 && !parse_time("40000d", &n));
+	CHECK(!parse_time("1w", &n) && !parse_time("1mm", &n));
+	done("numbers with units");
+}
+
+static void test_texts(void)
+{
+	char buf[128];
+
+	CHECK(!strcmp(size_text(0, buf, sizeof(buf)), "0.0 KiB"));
+	CHECK(!strcmp(size_text(1536, buf, sizeof(buf)), "1.5 KiB"));
+	CHECK(!strcmp(size_text(1048576, buf, sizeof(buf)), "1.0 MiB"));
+	CHECK(!strcmp(size_text(UINT64_MAX, buf, sizeof(buf)), "15.9 EiB"));
+	CHECK(!strcmp(time_text(59, buf, sizeof(buf)), "0:59"));
+	CHECK(!strcmp(time_text(3723, buf, sizeof(buf)), "1:02:03"));
+	CHECK(!strcmp(printable("a b\033[2J\xff", buf, sizeof(buf)), "a\\x20b\\x1b[2J\\xff"));
+	CHECK(strlen(printable("\n\n\n\n\n", buf, 8)) < 8);
+	done("sizes, times, and names that would play with a terminal");
+}
+
+static void test_kmsg(void)
+{
+	char mine[] = "3,10,99,-;device-mapper: livemigrate: 253:0: cutover refused: not yet\n SUBSYSTEM=block\n";
+	char table[] = "3,10,99,-;device-mapper: table: 253:0: livemigrate: too small (-EINVAL)\n";
+	char other[] = "3,10,99,-;device-mapper: livemigrate: 253:10: synced\n";
+	char stranger[] = "3,10,99,-;EXT4-fs (dm-0): 253:0: x\n";
+	char torn[] = "3,10";
+
+	CHECK(!strcmp(kmsg_about(mine, "253:0"), "cutover refused: not yet"));
+	CHECK(!strcmp(kmsg_about(table, "253:0"), "livemigrate: too small (-EINVAL)"));
+	CHECK(!kmsg_about(other, "253:1") && !kmsg_about(other, "253:0"));
+	CHECK(!kmsg_about(stranger, "253:0"));
+	CHECK(!kmsg_about(torn, "253:0"));
+	done("records of the kernel's log");
+}
+
+static void test_progress(void)
+{
+	struct status st;
+	char line[256];
+
+	status_parse("copying source 8 4096/8192 A A running 2 mirrored 12", &st);
+	progress_line(line, sizeof(line), "vm1", &st, 8 << 20, 10);
+	CHECK(!strcmp(line, "vm1: copying [#####.....] 50.0%, 8.0 MiB/s, 0:02 left, 12 guest writes mirrored"));
+	progress_line(line, sizeof(line), "vm1", &st, 0, 0);
+	CHECK(!strcmp(line, "vm1: copying 50.0%, 12 guest writes mirrored"));
+	st.paused = true;
+	progress_line(line, sizeof(line), "v\nm", &st, 0, 0);
+	CHECK(!strcmp(line, "v\\x0am: copying 50.0%, paused, 12 guest writes mirrored"));
+	done("a line of progress");
+}
+
+/* ------------------------------------------------------------------------
+ * State files
+ */
+
+static struct state *some_state(const char *name)
+{
+	struct state *state = state_new();
+
+	state->name = copy_of(name);
+	state->uuid = copy_of("LVM-x\"y\\z");
+	state->dev = makedev(253, 7);
+	state->diskseq = 12;
+	state->step = STEP_COMMIT;
+	state->hidden = format("%s-livemigrate_src", name);
+	state->hidden_uuid = copy_of("u");
+	state->source_kind = copy_of("table");
+	state->source_object = copy_of("");
+	state->sectors = 65536;
+	state->dest.path = copy_of("/dev/disk/by-id/a\nb");
+	state->dest.dev = makedev(254, 16);
+	state->told = true;
+	return state;
+}
+
+static void test_state_text(void)
+{
+	struct state *state = some_state("vm1"), *again;
+	const char *why;
+	char *text = state_to_text(state), *damaged;
+	size_t i;
+
+	again = state_from_text(text, &why);
+	CHECK(again && !strcmp(again->name, "vm1") && !strcmp(again->uuid, state->uuid));
+	CHECK(again && again->dev == state->dev && again->step == STEP_COMMIT && again->told);
+	CHECK(again && !strcmp(again->dest.path, state->dest.path));
+	CHECK(again && !again->metadata.path && again->standby_timeout == -1);
+	state_free(again);
+	done("a state is read as it was written");
+
+	/* Wherever it is torn, it is refused. */
+	for (i = 0; i + 2 < strlen(text); i++) {
+		damaged = format("%.*s", (int)i, text);
+		again = state_from_text(damaged, &why);
+		CHECK(!again && why);
+		state_free(again);
+		free(damaged);
+	}
+	/* A key by another name is missing. */
+	for (char *end = strstr(text, "\":"); end; end = strstr(end + 1, "\":")) {
+		end[-1]++;
+		again = state_from_text(text, &why);
+		CHECK(!again && why);
+		state_free(again);
+		end[-1]--;
+	}
+	CHECK(!state_from_text("{\"version\": 2}", &why) && strstr(why, "another version"));
+	CHECK(!state_from_text("[1]", &why));
+	done("a torn state, or one of another version, is refused");
+	free(text);
+	state_free(state);
+}
+
+static void test_state_files(void)
+{
+	char folder[] = "/tmp/livemigrate-unit.XXXXXX";
+	struct state *one = some_state("vm1"), *other = some_state("a:b. x");
+	struct state **all;
+	char *path;
+	int damaged;
+
+	CHECK(mkdtemp(folder));
+	setenv("LIVEMIGRATE_STATE_DIR", folder, 1);
+	all = states_load(&damaged);
+	CHECK(!all[0] && !damaged);
+	states_free(all);
+	CHECK(!state_save(one) && !state_save(other) && !state_save(one));
+	path = format("%s/vm2.json", folder);
+	CHECK(!symlink("/dev/null", path));
+	all = states_load(&damaged);
+	CHECK(all[0] && all[1] && !all[2] && damaged == 1);
+	CHECK(all[0] && !strcmp(all[0]->name, "a:b. x"));
+	states_free(all);
+	CHECK(!state_forget(one) && !state_forget(one) && !state_forget(other));
+	CHECK(!unlink(path) && !rmdir(folder));
+	free(path);
+	state_free(one);
+	state_free(other);
+	done("state files are kept and forgotten, and a damaged one is counted");
+}
+
+int main(void)
+{
+	test_status();
+	test_lines();
+	test_units();
+	test_texts();
+	test_kmsg();
+	test_progress();
+	test_state_text();
+	test_state_files();
+	printf("1..%d\n", number);
+	return failed != 0;
+}

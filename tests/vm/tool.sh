@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+# For cases about the command livemigrate: sources of every kind, and how it must
+# answer. A case says "livemigrate=yes", names this file in "files=", and says
+# ". tool.sh".
+
+STATES=/var/lib/livemigrate
+
+# tool WORD...: livemigrate succeeds.
+tool()
+{
+	livemigrate "$@" || die "livemigrate $* ended with status $?"
+}
+
+# answers STATUS REGEX WORD...: livemigrate ends with that status, and what it
+# says matches.
+answers()
+{
+	an_want_=$1 an_regex_=$2 an_status_=0
+	shift 2
+	livemigrate "$@" >/run/said 2>&1 || an_status_=$?
+	sed 's/^/  /' /run/said
+	[ "$an_status_" -eq "$an_want_" ] ||
+		die "livemigrate $* ended with status $an_status_, not $an_want_"
+	grep -qE -e "$an_regex_" /run/said ||
+		die "livemigrate $* does not say '$an_regex_'"
+}
+
+# snapshot: all that a command could change. (Counts of events and openers apart.)
+snapshot()
+{
+	dmsetup ls | sort
+	dmsetup table --showkeys
+	dmsetup table --inactive --showkeys
+	dmsetup info -c --noheadings -o name,uuid,major,minor,attr
+	find $STATES -name '*.json' -exec cat {} + 2>/dev/null || :
+}
+
+# refused STATUS REGEX WORD...: as answers, and nothing has changed.
+refused()
+{
+	snapshot >/run/before
+	answers "$@"
+	snapshot >/run/after
+	cmp -s /run/before /run/after || {
+		diff /run/before /run/after || :
+		die "a refused command has changed something"
+	}
+	[ "$(wc -l </run/said)" -le 2 ] || die "that is more than a sentence"
+}
+
+# source_make KIND: /dev/mapper/vm1, 32 MiB, on vda and vdb. Kinds: linear,
+# segments, striped, crypt, thin.
+source_make()
+{
+	case "$1" in
+	linear) dmsetup create vm1 --table "0 65536 linear /dev/vda 0" ;;
+	segments)
+		dmsetup create vm1 <<-TABLE
+		0 30000 linear /dev/vda 40000
+		30000 35536 linear /dev/vdb 8
+		TABLE
+		;;
+	striped) dmsetup create vm1 --table "0 65536 striped 2 128 /dev/vda 64 /dev/vdb 0" ;;
+	crypt)
+		dmsetup create vm1 --table \
+			"0 65536 crypt aes-cbc-plain64 $(printf '%064d' 123456789) 0 /dev/vda 0"
+		;;
+	thin)
+		dd if=/dev/zero of=/dev/vda bs=1M count=4 conv=fsync,notrunc 2>/dev/null
+		dmsetup create pool --table "0 131072 thin-pool /dev/vda /dev/vdb 128 0"
+		dmsetup message pool 0 "create_thin 1"
+		dmsetup create vm1 --table "0 65536 thin /dev/mapper/pool 1"
+		;;
+	esac
+}
+
+source_remove()
+{
+	dmsetup remove vm1
+	[ "$1" != thin ] || dmsetup remove pool
+}
+
+# source_kept: same name, same minor, and the descriptor that was open (8) reads.
+source_hold()
+{
+	sh_identity_=$(dmsetup info -c --noheadings -o name,uuid,major,minor vm1)
+	exec 8</dev/mapper/vm1
+}
+
+source_kept()
+{
+	[ "$(dmsetup info -c --noheadings -o name,uuid,major,minor vm1)" = "$sh_identity_" ] ||
+		die "vm1 was '$sh_identity_' and is '$(dmsetup info -c --noheadings -o name,uuid,major,minor vm1)'"
+	dd bs=4096 count=1 <&8 >/dev/null 2>&1 || die "the descriptor that was open cannot be read"
+}
+
+source_let_go()
+{
+	exec 8<&-
+}
+
+# all_clear: nothing is left of a migration but the device itself.
+all_clear()
+{
+	[ -z "$(dmsetup ls | grep livemigrate)" ] || die "left behind: $(dmsetup ls)"
+	[ -z "$(find $STATES -name '*.json')" ] || die "left behind: $(ls $STATES)"
+	[ -z "$(livemigrate list)" ] || die "still listed: $(livemigrate list)"
+}

@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * One step each: messages to the target, and the two ends.
+ */
+#include "command.h"
+#include "check.h"
+#include "ending.h"
+#include "events.h"
+#include "insert.h"
+#include "lock.h"
+#include "message.h"
+#include "say.h"
+#include "source-kind.h"
+#include "wait.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a switch waits for by itself: a guest that trims makes "synced" flicker. */
+#define SWITCH_PATIENCE	5000
+
+/* The lock, and then the migration as it is under it. */
+static int begin(const char *command, const char *device, struct migration *m)
+{
+	char *what = format("%s %s", command, device);
+	int code = lock_take(what);
+
+	free(what);
+	memset(m, 0, sizeof(*m));
+	if (code)
+		return code;
+	code = migration_find(device, m);
+	/* A record goes with its device. */
+	if (!code && m->state && m->exists && strcmp(m->state->name, m->device.name))
+		code = state_rename(m->state, m->device.name);
+	if (code) {
+		migration_free(m);
+		lock_release();
+	}
+	return code;
+}
+
+static void finish(struct migration *m)
+{
+	migration_free(m);
+	lock_release();
+}
+
+/* The target must be there to be told something. */
+static int want_running(const struct migration *m)
+{
+	char *note;
+
+	if (m->stage == RUNS && m->readable)
+		return DONE;
+	note = migration_note(m);
+	fail(NOT_NOW, "%s: %s.", migration_name(m), note ? note : "it does not run");
+	free(note);
+	return NOT_NOW;
+}
+
+static int do_message(const char *command, const char *device, const char *message)
+{
+	struct migration m;
+	int code = begin(command, device, &m);
+
+	if (code)
+		return code;
+	code = want_running(&m);
+	if (!code)
+		code = message_send(&m, message);
+	finish(&m);
+	return code;
+}
+
+int cmd_pause(const struct request *r)
+{
+	int code = do_message("pause", r->device, "pause");
+
+	if (!code)
+		say("%s: the copier stands still; the guest's writes are mirrored as before.",
+		    r->device);
+	return code;
+}
+
+int cmd_rate(const struct request *r)
+{
+	char *message;
+	uint64_t rate;
+	int code;
+
+	if (!parse_rate(r->operand, &rate))
+		return fail(USAGE, "'%s' is no rate: say KiB/s, or a number with M or G behind it; 0 for no limit.",
+			    r->operand);
+	message = format("copy_rate %llu", (unsigned long long)rate);
+	code = do_message("rate", r->device, message);
+	free(message);
+	if (!code && rate)
+		say("%s: at most %llu KiB/s are copied.", r->device,
+		    (unsigned long long)rate);
+	else if (!code)
+		say("%s: it is copied without limit.", r->device);
+	return code;
+}
+
+int cmd_reattach(const struct request *r)
+{
+	int code = do_message("reattach", r->device, "reattach");
+
+	if (!code)
+		say("%s: both legs take part, and what one of them lacks is copied.",
+		    r->device);
+	return code;
+}
+
+/* ------------------------------------------------------------------------
+ * resume: the copier, or what was interrupted
+ */
+
+/* Numbers of devices are given anew at each boot. */
+static int find_again(const char *role, struct named_dev *named,
+		      const struct dm_device *source, uint64_t sectors)
+{
+	struct blockdev bd;
+	int code;
+
+	if (!named->path)
+		return DONE;
+	code = blockdev_get(role, named->path, &bd);
+	if (!code)
+		code = check_dest(role, &bd, source, sectors, true);
+	if (!code)
+		named->dev = bd.dev;
+	blockdev_free(&bd);
+	return code;
+}
+
+static int check_again(struct migration *m)
+{
+	struct state *state = m->state;
+	uint64_t sectors;
+	int code = check_kernel(state->pinned);
+
+	if (!code)
+		code = check_source(&m->device, &sectors);
+	if (!code && sectors != state->sectors)
+		code = fail(UNFIT, "%s has another size now, %llu sectors instead of %llu: \"livemigrate abort %s\", and start again.",
+			    m->device.name, (unsigned long long)sectors,
+			    (unsigned long long)state->sectors, m->device.name);
+	if (!code)
+		code = find_again("destination", &state->dest, &m->device, sectors);
+	if (!code)
+		code = find_again("metadata device", &state->metadata, &m->device, 0);
+	return code;
+}
+
+static int restart(struct migration *m)
+{
+	int code;
+
+	if (!m->exists)
+		return fail(NOT_NOW, "There is no device %s yet: make it, with the table that it had, and try again.",
+			    m->state->name);
+	code = insert_undo(m->state);
+	if (code)
+		return code;
+	migration_refresh(m);
+	code = check_again(m);
+	if (code)
+		return code;
+	m->state->dev = m->device.dev;
+	m->state->diskseq = device_seq(m->device.dev);
+	free(m->state->boot);
+	m->state->boot = this_boot();
+	return insert(m->state);
+}
+
+static int resume_absent(struct migration *m)
+{
+	if (m->state->step != STEP_START &&
+	    (m->state->step != STEP_RUN || !m->state->metadata.path))
+		return want_running(m);
+	/* Metadata knows nothing of what was written without the target. */
+	if (m->exists && m->device.open_count > 0)
+		return fail(NOT_NOW, "%s is in use already, and what is written to it is not known to the metadata: \"livemigrate abort %s\", and start again.",
+			    m->device.name, m->device.name);
+	return restart(m);
+}
+
+static int resume_running(struct migration *m)
+{
+	if (m->device.suspended && dm_resume(m->device.name))
+		return fail(FAILED, "%s cannot be resumed: its I/O still waits.",
+			    m->device.name);
+	if (m->state && m->state->step == STEP_COMMIT)
+		return end_by_commit(m);
+	if (m->state && m->state->step == STEP_ABORT)
+		return end_by_abort(m);
+	if (m->state && m->state->step == STEP_START) {
+		m->state->step = STEP_RUN;
+		return state_save(m->state);
+	}
+	return m->readable ? message_send(m, "resume") : want_running(m);
+}
+
+static int do_resume(struct migration *m)
+{
+	switch (m->stage) {
+	case RUNS:
+		return resume_running(m);
+	case STARTING:
+		return restart(m);
+	case ENDING:
+		return m->state->step == STEP_COMMIT ? end_by_commit(m) :
+						       end_by_abort(m);
+	case GONE:
+	case REBOOTED:
+		return resume_absent(m);
+	default:
+		return want_running(m);
+	}
+}
+
+int cmd_resume(const struct request *r)
+{
+	struct migration m;
+	int code = begin("resume", r->device, &m);
+	enum step step;
+
+	if (code)
+		return code;
+	step = m.state ? m.state->step : STEP_RUN;
+	code = do_resume(&m);
+	finish(&m);
+	if (code)
+		return code;
+	if (step == STEP_COMMIT || step == STEP_ABORT)
+		say("%s: %s is finished.", r->device, step_names[step]);
+	else
+		say("%s: it goes on.", r->device);
+	return DONE;
+}
+
+/* ------------------------------------------------------------------------
+ * cutover and failback
+ */
+
+/*
+ * The message itself is the test: a status that says "synced" may be out of date
+ * when it is read. The lock is held for no longer than each try.
+ */
+static int try_switch(const char *device, const char *message, bool last,
+		      bool *again)
+{
+	struct migration m;
+	char why[512];
+	int code = begin(message, device, &m), err;
+
+	*again = false;
+	if (code)
+		return code;
+	code = want_running(&m);
+	if (!code) {
+		err = message_try(&m, message, why, sizeof(why));
+		*again = err == EBUSY && !m.status.number[N_UNREADABLE] && !last;
+		if (err && !*again)
+			code = message_refused(&m, message, err, why);
+	}
+	finish(&m);
+	return code;
+}
+
+int do_switch(const char *device, const char *message, int64_t patience_ms)
+{
+	int64_t end = patience_ms < 0 ? INT64_MAX : now_ms() + patience_ms;
+	int code = events_open();
+	bool again = true;
+
+	while (!code) {
+		bool last = now_ms() >= end;
+
+		events_arm();
+		code = try_switch(device, message, last, &again);
+		if (code || !again)
+			break;
+		/* Whatever came just before we armed is seen a second later. */
+		if (events_wait(1000) == BY_SIGNAL)
+			return INTERRUPTED;
+	}
+	return code;
+}
+
+static int do_switch_command(const struct request *r, const char *message, const char *to)
+{
+	int64_t patience = is_given(r, OPT_TIMEOUT) ?
+			   (int64_t)r->number[OPT_TIMEOUT] * 1000 : SWITCH_PATIENCE;
+	int code = do_switch(r->device, message, patience);
+
+	if (!code)
+		say("%s runs on the %s; the other one stays mirrored.", r->device, to);
+	return code;
+}
+
+int cmd_cutover(const struct request *r)
+{
+	return do_switch_command(r, "cutover", "dest");
+}
+
+int cmd_failback(const struct request *r)
+{
+	return do_switch_command(r, "failback", "source");
+}
+
+/* ------------------------------------------------------------------------
+ * verify
+ */
+
+static int verdict(const struct migration *m)
+{
+	const struct status *st = &m->status;
+
+	if (strcmp(st->word[W_VERIFY], "done"))
+		return fail(NOT_NOW, "%s: verify has been stopped, %llu regions were compared.",
+			    m->device.name,
+			    (unsigned long long)st->number[N_VERIFIED]);
+	if (st->number[N_MISMATCHES])
+		return fail(DIFFERS, "%s: the legs differed in %llu regions, the first at sector %s; they are copied again. Find out which device is at fault before you trust the dest.",
+			    m->device.name,
+			    (unsigned long long)st->number[N_MISMATCHES],
+			    st->word[W_FIRST_MISMATCH]);
+	say("%s: %llu regions compared, none differ%s.", m->device.name,
+	    (unsigned long long)st->number[N_VERIFIED],
+	    st->number[N_VERIFY_SKIPPED] ? "; some were skipped, because the guest writes to them all the time" : "");
+	return DONE;
+}
+
+int do_verify(const char *device)
+{
+	struct migration m;
+	int code = do_switch(device, "verify", SWITCH_PATIENCE);
+
+	if (!code)
+		code = migration_find(device, &m);
+	if (code)
+		return code;
+	code = wait_for(&m, goal_verified, -1, NULL);
+	if (!code)
+		code = verdict(&m);
+	migration_free(&m);
+	return code;
+}
+
+int cmd_verify(const struct request *r)
+{
+	int code;
+
+	if (is_given(r, OPT_STOP))
+		return do_message("verify", r->device, "verify stop");
+	signals_catch();
+	code = do_verify(r->device);
+	if (code == INTERRUPTED)
+		do_message("verify", r->device, "verify stop");
+	signals_release();
+	return code;
+}
+
+/* ------------------------------------------------------------------------
+ * commit and abort
+ */
+
+/* Somebody has done away with the target: what is left to be done? */
+static int end_absent(struct migration *m, bool force)
+{
+	if (m->state->step == STEP_COMMIT && !force)
+		return want_running(m);
+	return end_by_forgetting(m);
+}
+
+int do_commit(const char *device, bool delete_source)
+{
+	struct migration m;
+	int code = begin("commit", device, &m);
+
+	if (code)
+		return code;
+	if (m.stage != RUNS && !(m.stage == ENDING && m.state->step == STEP_COMMIT))
+		code = want_running(&m);
+	if (!code)
+		code = m.stage == RUNS ? migration_adopt(&m) : DONE;
+	if (!code && delete_source)
+		code = source_kind_deletable(m.state);
+	if (!code) {
+		m.state->delete_source = delete_source;
+		code = end_by_commit(&m);
+	}
+	finish(&m);
+	return code;
+}
+
+int cmd_commit(const struct request *r)
+{
+	int code = do_commit(r->device, is_given(r, OPT_DELETE_SOURCE));
+
+	if (!code)
+		say("%s runs on the dest alone.", r->device);
+	return code;
+}
+
+static bool is_committed(const struct migration *m)
+{
+	return m->stage == RUNS ? m->readable && m->status.phase == COMMITTED :
+				  m->stage == ENDING && m->state->step == STEP_COMMIT;
+}
+
+int do_abort(const char *device, bool force)
+{
+	struct migration m;
+	int code = begin("abort", device, &m);
+
+	if (code)
+		return code;
+	if (is_committed(&m))
+		code = fail(NOT_NOW, "%s is committed already: \"livemigrate %s %s\" clears up.",
+			    m.device.name, m.state ? "resume" : "commit", m.device.name);
+	else if (m.stage == STARTING)
+		code = end_by_forgetting(&m);
+	else if (m.stage == RUNS || m.stage == ENDING)
+		code = end_by_abort(&m);
+	else
+		code = end_absent(&m, force);
+	finish(&m);
+	return code;
+}
+
+int cmd_abort(const struct request *r)
+{
+	int code = do_abort(r->device, is_given(r, OPT_FORCE));
+
+	if (!code)
+		say("%s: the migration is over, and nothing is mirrored any more.",
+		    r->device);
+	return code;
+}

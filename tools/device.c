@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "device.h"
+#include "paths.h"
+#include "say.h"
+#include "status.h"
+
+#include <blkid/blkid.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+/* ------------------------------------------------------------------------
+ * Names
+ */
+
+static bool is_dm(dev_t dev)
+{
+	char *name = sys_block_line(dev, "dm/name");
+	bool is = name != NULL;
+
+	free(name);
+	return is;
+}
+
+static bool is_block(dev_t dev)
+{
+	char *size = sys_block_line(dev, "size");
+	bool is = size != NULL;
+
+	free(size);
+	return is;
+}
+
+/* A path, or VG/LV below /dev. */
+static bool block_node(const char *path, dev_t *dev)
+{
+	struct stat st;
+	char *below;
+	bool is;
+
+	if (!stat(path, &st)) {
+		*dev = st.st_rdev;
+		return S_ISBLK(st.st_mode);
+	}
+	if (path[0] == '/')
+		return false;
+	below = format("/dev/%s", path);
+	is = !stat(below, &st) && S_ISBLK(st.st_mode);
+	if (is)
+		*dev = st.st_rdev;
+	free(below);
+	return is;
+}
+
+int device_find(const char *arg, struct dm_device *found, dev_t *other)
+{
+	unsigned int maj, min;
+
+	*other = 0;
+	/* No name of dm's has a slash. */
+	if (!strchr(arg, '/')) {
+		int err = dm_find(arg, found);
+
+		if (err != ENXIO)
+			return err;
+		if (!devno_parse(arg, &maj, &min))
+			return ENXIO;
+		*other = makedev(maj, min);
+		if (!is_block(*other))
+			return ENXIO;
+	} else if (!block_node(arg, other)) {
+		return ENXIO;
+	}
+	return is_dm(*other) ? dm_find_dev(*other, found) : ENOTBLK;
+}
+
+int device_want(const char *arg, struct dm_device *found)
+{
+	dev_t other;
+	int err = device_find(arg, found, &other);
+
+	switch (err) {
+	case 0:
+		return DONE;
+	case ENXIO:
+		return fail(NOT_FOUND, "There is no device %s: \"dmsetup ls\" lists those of device mapper.",
+			    arg);
+	case ENOTBLK:
+		return fail(UNFIT, "%s is not on device mapper, so it cannot be exchanged while it is in use. When it is idle, put a plain mapping on it, and let its user open that instead: dmsetup create NAME --table \"0 $(blockdev --getsz %s) linear %s 0\".",
+			    arg, arg, arg);
+	default:
+		return fail(FAILED, "%s: device mapper does not tell of it: %s.",
+			    arg, dm_why(err));
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * What a block device is
+ */
+
+uint64_t device_seq(dev_t dev)
+{
+	char *line = sys_block_line(dev, "diskseq");
+	uint64_t seq = line ? strtoull(line, NULL, 10) : 0;
+
+	free(line);
+	return seq;
+}
+
+static char *absolute(const char *path)
+{
+	char *here, *whole;
+
+	if (path[0] == '/')
+		return copy_of(path);
+	here = getcwd(NULL, 0);
+	whole = format("%s/%s", here ? here : "", path);
+	free(here);
+	return whole;
+}
+
+static int take_geometry(const char *role, int fd, struct blockdev *bd)
+{
+	uint64_t bytes;
+	int block, read_only;
+
+	if (ioctl(fd, BLKGETSIZE64, &bytes) || ioctl(fd, BLKSSZGET, &block) ||
+	    ioctl(fd, BLKROGET, &read_only))
+		return fail(UNFIT, "The %s %s does not tell its size: %s.", role,
+			    bd->path, strerror(errno));
+	bd->sectors = bytes >> 9;
+	bd->block = (unsigned int)block;
+	bd->read_only = read_only;
+	return DONE;
+}
+
+int blockdev_get(const char *role, const char *path, struct blockdev *bd)
+{
+	struct stat st;
+	int fd, code;
+
+	memset(bd, 0, sizeof(*bd));
+	if (stat(path, &st)) {
+		if (errno == ENOENT)
+			return fail(UNFIT, "There is no %s %s: make it first.",
+				    role, path);
+		return fail(UNFIT, "The %s %s cannot be looked at: %s.", role,
+			    path, strerror(errno));
+	}
+	if (S_ISREG(st.st_mode))
+		return fail(UNFIT, "The %s %s is a file: give it a loop device (losetup --find --show --direct-io=on %s), and name that.",
+			    role, path, path);
+	if (!S_ISBLK(st.st_mode))
+		return fail(UNFIT, "The %s %s is no block device.", role, path);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return fail(UNFIT, "The %s %s cannot be opened: %s.", role, path,
+			    strerror(errno));
+	bd->path = absolute(path);
+	bd->dev = st.st_rdev;
+	code = take_geometry(role, fd, bd);
+	close(fd);
+	return code;
+}
+
+void blockdev_free(struct blockdev *bd)
+{
+	free(bd->path);
+	bd->path = NULL;
+}
+
+/* ------------------------------------------------------------------------
+ * Who uses it
+ */
+
+bool device_claimed(const struct blockdev *bd)
+{
+	int fd = open(bd->path, O_RDONLY | O_EXCL | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == EBUSY;
+	close(fd);
+	return false;
+}
+
+static char *mounted_on(dev_t dev)
+{
+	char *path = format("%s/self/mountinfo", proc_dir()), *line = NULL;
+	FILE *file = fopen(path, "re");
+	char *user = NULL, where[4096];
+	unsigned int maj, min;
+	size_t size = 0;
+
+	while (file && !user && getline(&line, &size, file) > 0)
+		if (sscanf(line, "%*d %*d %u:%u %*s %4095s", &maj, &min, where) == 3 &&
+		    makedev(maj, min) == dev)
+			user = format("mounted on %s", where);
+	free(line);
+	if (file)
+		fclose(file);
+	free(path);
+	return user;
+}
+
+static char *swapped_to(dev_t dev)
+{
+	char *path = format("%s/swaps", proc_dir()), *line = NULL;
+	FILE *file = fopen(path, "re");
+	char *user = NULL, node[4096];
+	struct stat st;
+	size_t size = 0;
+
+	while (file && !user && getline(&line, &size, file) > 0)
+		if (sscanf(line, "%4095s", node) == 1 && node[0] == '/' &&
+		    !stat(node, &st) && S_ISBLK(st.st_mode) && st.st_rdev == dev)
+			user = copy_of("used as swap");
+	free(line);
+	if (file)
+		fclose(file);
+	free(path);
+	return user;
+}
+
+/* The kernel's name of a holder, and dm's if it is one. */
+static char *held_by(dev_t dev)
+{
+	char *path = sys_block(dev, "holders"), *user = NULL, *file, *name;
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+
+	while (dir && !user && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		file = format("%s/%s/dm/name", path, entry->d_name);
+		name = first_line(file);
+		user = name ? format("held by the device %s", name) :
+			      format("held by %s", entry->d_name);
+		free(name);
+		free(file);
+	}
+	if (dir)
+		closedir(dir);
+	free(path);
+	return user;
+}
+
+/* A process has a dm device open. (Other devices do not count their openers.) */
+static char *dm_opened(dev_t dev)
+{
+	struct dm_device found;
+
+	if (is_dm(dev) && !dm_find_dev(dev, &found) && found.open_count > 0)
+		return copy_of("open");
+	return NULL;
+}
+
+char *device_user(dev_t dev)
+{
+	char *user = mounted_on(dev);
+
+	if (!user)
+		user = swapped_to(dev);
+	if (!user)
+		user = held_by(dev);
+	if (!user)
+		user = dm_opened(dev);
+	return user;
+}
+
+/* ------------------------------------------------------------------------
+ * What lies on it
+ */
+
+static char *describe(blkid_probe probe)
+{
+	const char *type = NULL, *usage = NULL, *table = NULL;
+
+	blkid_probe_lookup_value(probe, "TYPE", &type, NULL);
+	blkid_probe_lookup_value(probe, "USAGE", &usage, NULL);
+	if (type && !strcmp(type, "LVM2_member"))
+		return copy_of("a physical volume of LVM");
+	if (type && usage && !strcmp(usage, "filesystem"))
+		return format("a file system (%s)", type);
+	if (type)
+		return format("data (%s)", type);
+	if (!blkid_probe_lookup_value(probe, "PTTYPE", &table, NULL))
+		return format("a partition table (%s)", table);
+	return copy_of("data of some kind");
+}
+
+char *device_content(const char *path)
+{
+	blkid_probe probe = blkid_new_probe_from_filename(path);
+	char *content = NULL;
+	int found;
+
+	if (!probe)
+		return NULL;
+	blkid_probe_enable_superblocks(probe, 1);
+	blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_USAGE);
+	blkid_probe_enable_partitions(probe, 1);
+	found = blkid_do_safeprobe(probe);
+	if (found == 0)
+		content = describe(probe);
+	else if (found == -2)
+		content = copy_of("data of more than one kind");
+	blkid_free_probe(probe);
+	return content;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Block devices: by whatever name, of what size, and in whose use.
+ */
+#ifndef DEVICE_H
+#define DEVICE_H
+
+#include "dm.h"
+
+/* A number that no other device gets before the next boot; 0: not known. */
+uint64_t device_seq(dev_t dev);
+
+struct blockdev {
+	char *path;		/* absolute, as it was named */
+	dev_t dev;
+	uint64_t sectors;
+	unsigned int block;	/* logical, bytes */
+	bool read_only;
+};
+
+/*
+ * A dm device by NAME, VG/LV, path or major:minor; ENXIO: there is none. With
+ * ENOTBLK, @other is a block device that is not on dm.
+ */
+int device_find(const char *arg, struct dm_device *found, dev_t *other);
+/* The same for a command line: an exit code, after a sentence. */
+int device_want(const char *arg, struct dm_device *found);
+
+/* An exit code, after a sentence; @role is "destination" or "metadata device". */
+int blockdev_get(const char *role, const char *path, struct blockdev *bd);
+void blockdev_free(struct blockdev *bd);
+
+/* Is it claimed: mounted, swapped to, part of an array or of another dm device? */
+bool device_claimed(const struct blockdev *bd);
+/* By whom, as far as that can be told: "mounted on /mnt". To be freed. */
+char *device_user(dev_t dev);
+/* What lies on it: "a file system (ext4)", or NULL; to be freed. */
+char *device_content(const char *path);
+
+#endif

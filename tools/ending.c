@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ending.h"
+#include "events.h"
+#include "insert.h"
+#include "kmsg.h"
+#include "lock.h"
+#include "message.h"
+#include "say.h"
+#include "source-kind.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+/* What is longer by these can take the place of a pinned target: see below. */
+#define BEYOND	8
+
+/* One of the two ends. */
+struct end {
+	enum step step;
+	const char *message;
+	enum phase phase;
+	enum leg dropped;
+	int (*replace)(struct migration *m);
+};
+
+static bool is_over(const struct migration *m, const struct end *end)
+{
+	return m->readable && m->status.phase == end->phase &&
+	       m->status.health[end->dropped] == 'D';
+}
+
+/* ------------------------------------------------------------------------
+ * The message, and until the leg has gone
+ */
+
+static int record(struct migration *m, enum step step, bool told)
+{
+	if (m->state->step == step && m->state->told == told)
+		return DONE;
+	m->state->step = step;
+	m->state->told = told;
+	return state_save(m->state);
+}
+
+/*
+ * The kernel answers EBUSY when it has begun and cannot end yet, and when it is
+ * asked again it says that that is under way.
+ */
+static int tell(struct migration *m, const struct end *end)
+{
+	char why[512];
+	int err = message_try(m, end->message, why, sizeof(why));
+	int code;
+
+	if (!err)
+		return DONE;
+	if (err == EBUSY || strstr(why, "under way"))
+		return record(m, end->step, true);
+	code = message_refused(m, end->message, err, why);
+	/* As it was: nothing has begun. */
+	m->state->delete_source = false;
+	if (m->state->adopted)
+		state_forget(m->state);
+	else
+		record(m, STEP_RUN, false);
+	return code;
+}
+
+static int await_drop(struct migration *m, const struct end *end)
+{
+	char *what = format("%s %s", end->message, m->device.name);
+	int code = events_open();
+
+	remark("%s: %s is under way, and I/O is still in flight on the %s: waiting for it.",
+	       m->device.name, end->message, leg_names[end->dropped]);
+	while (!code) {
+		events_arm();
+		migration_refresh(m);
+		if (m->stage != RUNS || is_over(m, end))
+			break;
+		/* Whoever takes the lock meanwhile finds a record, and goes on with it. */
+		lock_release();
+		events_wait(-1);
+		code = lock_take(what);
+	}
+	free(what);
+	if (!code)
+		migration_refresh(m);
+	return code;
+}
+
+/* From the record to the end of the leg. */
+static int drop(struct migration *m, const struct end *end)
+{
+	int code = DONE;
+
+	if (is_over(m, end))
+		return record(m, end->step, true);
+	if (m->state->step != end->step || !m->state->told) {
+		code = record(m, end->step, false);
+		if (!code)
+			code = tell(m, end);
+		if (!code)
+			migration_refresh(m);
+	}
+	if (!code && m->stage == RUNS && !is_over(m, end))
+		code = await_drop(m, end);
+	if (!code && m->stage == RUNS && !is_over(m, end))
+		code = fail(FAILED, "%s: the kernel has taken %s, but status does not say so.",
+			    m->device.name, end->message);
+	return code;
+}
+
+/* ------------------------------------------------------------------------
+ * Another table in the place of the target
+ */
+
+static int put(struct migration *m, const struct dm_table *table)
+{
+	const char *name = m->device.name;
+	char why[512];
+	struct kmsg log;
+	int err;
+
+	kmsg_mark(&log);
+	err = dm_load(name, table);
+	if (!err)
+		err = dm_resume(name);
+	if (!err) {
+		kmsg_forget(&log);
+		return DONE;
+	}
+	kmsg_reason(&log, m->device.dev, why, sizeof(why));
+	return fail(FAILED, "%s: its new table is not taken (%s); it goes on under the target: \"livemigrate resume %s\" tries again.",
+		    name, why[0] ? why : dm_why(err), name);
+}
+
+static int put_line(struct migration *m, const char *type, const char *params)
+{
+	struct dm_table table = { 0 };
+	int code;
+
+	dm_table_add(&table, 0, m->sectors, type, params);
+	code = put(m, &table);
+	dm_table_free(&table);
+	return code;
+}
+
+/*
+ * A pinned one stays, but lets go of the source: its line names that no more as
+ * soon as it is dropped, but only another table does not hold it.
+ */
+static int put_dest(struct migration *m)
+{
+	const struct place *dest = &m->line.leg[DEST];
+	char *params;
+	int code;
+
+	params = format(m->pinned ? "- 0 %u:%u %llu" : "%u:%u %llu", dest->major,
+			dest->minor, (unsigned long long)dest->offset);
+	code = put_line(m, m->pinned ? TARGET_PINNED : "linear", params);
+	free(params);
+	return code;
+}
+
+/*
+ * Device mapper lets a pinned target be replaced by nothing but a table with an
+ * error target in it. So one that is longer by it comes between.
+ */
+static int put_unpinned(struct migration *m, struct dm_table *table)
+{
+	int code;
+
+	dm_table_add(table, dm_table_len(table), BEYOND, "error", "");
+	code = put(m, table);
+	if (!code) {
+		struct dm_table shorter = { table->line, table->nr - 1 };
+
+		code = put(m, &shorter);
+	}
+	return code;
+}
+
+static int put_original(struct migration *m)
+{
+	struct dm_table table = { 0 };
+	struct dm_device hidden;
+	int code;
+
+	if (hidden_find(m->state, &hidden)) {
+		if (dm_table_get(hidden.name, false, &table))
+			return fail(FAILED, "The table of the hidden device %s cannot be read.",
+				    hidden.name);
+	} else {
+		const struct place *source = &m->line.leg[SOURCE];
+		char *params = format("%u:%u %llu", source->major, source->minor,
+				      (unsigned long long)source->offset);
+
+		dm_table_add(&table, 0, m->sectors, "linear", params);
+		free(params);
+	}
+	code = m->pinned ? put_unpinned(m, &table) : put(m, &table);
+	dm_table_free(&table);
+	return code;
+}
+
+/* The way out of a pinned one may have been interrupted in its middle. */
+static int cut_to_size(struct migration *m)
+{
+	struct dm_table table = { 0 };
+	int code = DONE;
+
+	if (!dm_table_get(m->device.name, false, &table) && table.nr > 1 &&
+	    dm_table_len(&table) == m->state->sectors + BEYOND) {
+		struct dm_table shorter = { table.line, table.nr - 1 };
+
+		code = put(m, &shorter);
+	}
+	dm_table_free(&table);
+	return code;
+}
+
+static const struct end by_commit = {
+	STEP_COMMIT, "commit", COMMITTED, SOURCE, put_dest
+};
+static const struct end by_abort = {
+	STEP_ABORT, "abort", ABORTED, DEST, put_original
+};
+
+/* ------------------------------------------------------------------------
+ * All of it
+ */
+
+static int finish(struct migration *m, const struct end *end)
+{
+	int code = DONE;
+
+	if (m->exists && m->device.suspended && dm_resume(m->device.name))
+		return fail(FAILED, "%s is suspended and cannot be resumed.",
+			    m->device.name);
+	if (m->stage == RUNS) {
+		code = migration_adopt(m);
+		if (!code)
+			code = drop(m, end);
+		if (!code && m->stage == RUNS)
+			code = end->replace(m);
+		if (!code)
+			migration_refresh(m);
+	}
+	/* Somebody else has ended it while we waited. */
+	if (!code && !m->state)
+		return DONE;
+	if (!code && m->stage == ENDING)
+		code = cut_to_size(m);
+	if (!code && m->stage != ENDING && !(m->stage == RUNS && is_over(m, end)))
+		code = fail(FAILED, "%s: somebody has removed the target or the device meanwhile: see \"livemigrate list\".",
+			    migration_name(m));
+	return code;
+}
+
+int end_by_commit(struct migration *m)
+{
+	bool delete_source;
+	int code = finish(m, &by_commit);
+
+	if (code || !m->state)
+		return code;
+	delete_source = m->state->delete_source;
+	code = insert_undo(m->state);
+	if (!code && delete_source)
+		code = source_kind_delete(m->state);
+	return code ? code : state_forget(m->state);
+}
+
+int end_by_abort(struct migration *m)
+{
+	int code = finish(m, &by_abort);
+
+	if (code || !m->state)
+		return code;
+	code = insert_undo(m->state);
+	return code ? code : state_forget(m->state);
+}
+
+int end_by_forgetting(struct migration *m)
+{
+	int code = insert_undo(m->state);
+
+	return code ? code : state_forget(m->state);
+}
