@@ -87,6 +87,6 @@ dmsetup status m
 case "$(lm_field m phase)" in
 aborted) holds /dev/vda ;;
 committed) holds /dev/vdb ;;
-*) die "it is neither aborted nor committed" ;;
+*) die "it is neither aborted nor committed: $(dmsetup status m)" ;;
 esac
 dmsetup remove m
