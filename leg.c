@@ -220,6 +220,24 @@ bool lm_sent_is_overdue(const struct lm_sent *sent, enum lm_leg leg,
  * Flushes
  */
 
+/* One more is in flight.  Returns the epoch, for lm_flush_leave(). */
+static unsigned int lm_flush_enter(struct lm_migration *m)
+{
+	unsigned int epoch;
+
+	atomic_inc(&m->flushes);
+	epoch = READ_ONCE(m->flush_epoch);
+	atomic_inc(&m->flush_count[epoch]);
+	return epoch;
+}
+
+/* It has changed the state, if it failed; lm_migration.flushes is counted down. */
+static void lm_flush_leave(struct lm_migration *m, unsigned int epoch)
+{
+	if (atomic_dec_and_test(&m->flush_count[epoch]))
+		wake_up_all(&m->flush_wait);
+}
+
 /* What was left behind has come back. */
 static void lm_flush_back(struct lm_target *t, struct lm_flush *flush)
 {
@@ -314,8 +332,7 @@ static void lm_flush_finish(struct lm_flush *flush)
 		/* Fully ordered: who is alone after this sees the new state. */
 		atomic_dec_return(&m->flushes);
 	}
-	if (atomic_dec_and_test(&m->flush_count[flush->epoch]))
-		wake_up_all(&m->flush_wait);
+	lm_flush_leave(m, flush->epoch);
 	lm_phase_io_end(m, legs & ~flush->hung);
 
 	/* What the source has lost now must be known before it is acknowledged. */
@@ -378,9 +395,7 @@ bool lm_flush_start(struct lm_target *t, struct bio *clone, lm_flush_fn done,
 	flush->arg = arg;
 	legs = lm_phase_flush_begin(m);
 	flush->hung = 0;
-	atomic_inc(&m->flushes);
-	flush->epoch = READ_ONCE(m->flush_epoch);
-	atomic_inc(&m->flush_count[flush->epoch]);
+	flush->epoch = lm_flush_enter(m);
 	flush->collects = legs == LM_BOTH_LEGS &&
 			  lm_unflushed_collect(&m->bitmap);
 	lm_sent_begin(&flush->sent, legs, 0, 0);
@@ -502,11 +517,9 @@ void lm_flush_barrier(struct lm_migration *m)
 int lm_flush_active(struct lm_target *t, enum lm_leg leg)
 {
 	struct lm_migration *m = t->m;
-	int epoch, r;
+	unsigned int epoch = lm_flush_enter(m);
+	int r;
 
-	atomic_inc(&m->flushes);
-	epoch = READ_ONCE(m->flush_epoch);
-	atomic_inc(&m->flush_count[epoch]);
 	r = blkdev_issue_flush(lm_leg_bdev(t, leg));
 	if (r)
 		lm_phase_failed(m, lm_phase_is_attached(m) ?
@@ -514,7 +527,6 @@ int lm_flush_active(struct lm_target *t, enum lm_leg leg)
 				LM_LEG_MASK(leg), 0, 0);
 	/* Fully ordered, as in lm_flush_finish(). */
 	atomic_dec_return(&m->flushes);
-	if (atomic_dec_and_test(&m->flush_count[epoch]))
-		wake_up_all(&m->flush_wait);
+	lm_flush_leave(m, epoch);
 	return r;
 }
