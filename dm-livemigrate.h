@@ -973,4 +973,16 @@ bool lm_save_lacks(struct lm_target *t, struct lm_meta_wait *wait);
 bool lm_save_complete(struct lm_target *t, struct lm_meta_wait *wait);
 void lm_save_watch(struct lm_target *t, unsigned long timeout);
 
+/* dm-livemigrate.c: what the table line and messages share. */
+
+extern const char * const lm_leg_names[LM_NR_LEGS];
+
+const char *lm_device_name(struct dm_target *ti);
+bool lm_parse_number(const char *word, u64 max, u64 *number);
+
+/* message.c: what is asked of it while it runs. */
+
+int lm_message(struct dm_target *ti, unsigned int argc, char **argv,
+	       char *result, unsigned int maxlen);
+
 #endif
