@@ -6,7 +6,8 @@
 #
 # The disks are slowed down so that there is something to see.
 #
-# vm: disks=256M:bps=24M,320M:bps=24M mem=768 timeout=180 modules=ext4
+# vm: livemigrate=yes disks=256M:bps=24M,320M:bps=24M mem=768 timeout=180 modules=ext4
+# vm: bins=script
 
 . /vm/lib.sh
 
@@ -53,21 +54,22 @@ say()
 	printf '  %5s s  %s\n' "$(tenths $((now - begun)) 100)" "$*"
 }
 
-# timed WORDS COMMAND...: run it, and say how long it took.
-timed()
+# do_ COMMAND...: show it, run it, and say how long it took.
+do_()
 {
-	timed_words_=$1
-	shift
+	say "$bold# $*$plain"
 	now_cs
-	timed_start_=$now
-	"$@"
+	do_start_=$now
+	do_status_=0
+	"$@" || do_status_=$?
 	now_cs
-	say "$timed_words_ (the command took $(((now - timed_start_) * 10)) ms)"
+	say "($(((now - do_start_) * 10)) ms, status $do_status_)"
+	return $do_status_
 }
 
 # ---------------------------------------------------------------------------
-# The target's status, as variables: phase, active, done_, total and one with
-# k_ before its name for each counted key.
+# The target's status, as variables: active, region and one with k_ before its name
+# for each counted key.
 
 k_copied=0 k_written_skipped=0 k_zero_skipped=0 k_mirrored=0
 k_held=0 k_held_max_us=0 k_read_errors=0 k_write_errors=0
@@ -76,7 +78,7 @@ look()
 {
 	# shellcheck disable=SC2046
 	set -- $(dmsetup status disk)
-	phase=$4 active=$5 region=$6 done_=${7%/*} total=${7#*/}
+	active=$5 region=$6
 	shift 11
 	while [ $# -ge 2 ]; do
 		eval "k_$1=\$2"
@@ -90,54 +92,22 @@ mib()
 	tenths $(($1 * region)) 2048
 }
 
-# progress: one line about the copy, as long as it goes on. The speed is that of
-# the last two seconds or so.
-progress()
+# wait_copied: until all is copied. On a terminal the command shows a bar, but what
+# we print gets there by a port: so give it a terminal of its own.
+wait_copied()
 {
-	every=100
-	[ -z "$TERMINAL" ] || every=25
-	now_cs
-	started=$now shown=$now old_time=$now old_done=0 old_mirrored=0
-	rate=0 writes=0
-	while :; do
-		look
-		now_cs
-		if [ $((now - old_time)) -ge 200 ] || [ "$phase" != copying ]; then
-			rate=$(((done_ - old_done) * 100 / (now - old_time + 1)))
-			writes=$(((k_mirrored - old_mirrored) * 100 / (now - old_time + 1)))
-			old_time=$now old_done=$done_ old_mirrored=$k_mirrored
-		elif [ $((now - started)) -lt 200 ] && [ $((now - started)) -ge 50 ]; then
-			rate=$((done_ * 100 / (now - started)))
-			writes=$((k_mirrored * 100 / (now - started)))
-		fi
-		if [ $((now - shown)) -ge $every ] || [ "$phase" != copying ]; then
-			shown=$now
-			show_progress
-		fi
-		[ "$phase" = copying ] || break
-		sleep 0.1
-	done
-	[ -z "$TERMINAL" ] || echo
-}
-
-show_progress()
-{
-	left='-:--'
-	if [ "$phase" != copying ]; then
-		left=0:00
-	elif [ "$rate" -gt 0 ]; then
-		eta=$(((total - done_ + rate - 1) / rate))
-		left=$((eta / 60)):$(printf %02d $((eta % 60)))
-	fi
-	bar=$(printf '%*s' $((done_ * 20 / total)) '' | tr ' ' '#')
-	line=$(printf '  %-8s [%-20s] %3d%%  %5s MiB/s  ETA %s  guest %4d writes/s' \
-		"$phase" "$bar" $((done_ * 100 / total)) "$(mib $rate)" \
-		"$left" "$writes")
+	say "$bold# livemigrate wait disk$plain"
 	if [ -n "$TERMINAL" ]; then
-		printf '\r%s\033[K' "$line"
-	else
-		echo "$line"
+		script -qfec "stty cols 100; livemigrate wait disk" /run/typescript </dev/null
+		return
 	fi
+	livemigrate wait disk >/run/wait &
+	waiter=$!
+	while kill -0 $waiter 2>/dev/null; do
+		livemigrate list
+		sleep 1
+	done
+	wait $waiter && cat /run/wait
 }
 
 # ---------------------------------------------------------------------------
@@ -253,6 +223,8 @@ fio_file_is_right()
 now_cs
 begun=$now
 size=$(sectors $SOURCE)
+mkdir -p /dev/pts
+mount -t devpts devpts /dev/pts
 
 heading "1. A guest runs on the source, $((size / 2048)) MiB, and does not stop"
 dmsetup create disk --table "0 $size linear $SOURCE 0"
@@ -263,58 +235,53 @@ sleep 1
 say "load: fio writes and verifies, another process writes new files"
 
 heading "2. Every new write is mirrored, one pass copies the rest"
-dmsetup load disk --table "0 $size livemigrate $SOURCE 0 $DEST 0 1 dest_zeroed"
-timed "the migration is loaded under the mounted file system" dmsetup resume disk
+do_ livemigrate start disk --to $DEST --zeroed
 now_cs
 copy_begun=$now
-progress
-[ "$phase" = synced ] || die "the phase is '$phase' and not synced: $(dmsetup status disk)"
+wait_copied || die "it is not synced: $(livemigrate status disk)"
 now_cs
 seconds=$((now - copy_begun))
 still_running || die "the load has ended: $(cat /run/fio /run/writer-errors)"
+look
+copied=$k_copied
 
-say "comparing the legs: the load is held up for this, not for the migration"
-dmsetup suspend disk
+heading "3. Is the copy right? The load goes on meanwhile"
 legs=0
-cmpdev $SOURCE $DEST --sectors "$size" >/run/legs 2>&1 || legs=$?
-dmsetup resume disk
-say "$(cat /run/legs)"
+do_ livemigrate verify disk || legs=$?
 
-heading "3. Cutover, failback, cutover: the load runs on"
+heading "4. Cutover, failback, cutover: the load runs on"
 for step in cutover failback cutover; do
 	look
 	was=$k_mirrored
 	now_cs
 	since=$now
-	timed "$step" lm_msg disk $step
+	do_ livemigrate $step disk
 	sleep 2
 	look
 	now_cs
-	say "$phase, running on the $active, $(((k_mirrored - was) * 100 / (now - since))) guest writes/s on both legs"
+	say "running on the $active, $(((k_mirrored - was) * 100 / (now - since))) guest writes/s on both legs"
 done
 still_running || die "the load has ended: $(cat /run/fio /run/writer-errors)"
 
-heading "4. Commit: the source is let go"
-timed commit lm_msg disk commit
+heading "5. Commit: the source is let go"
 look
-say "$phase, running on the $active"
-committed=$phase
 leg_errors=$((k_read_errors + k_write_errors))
-dmsetup load disk --table "0 $size linear $DEST 0"
-timed "a plain linear table takes its place" dmsetup resume disk
-timed "the source is overwritten, while the load runs" \
-	dd if=/dev/urandom of=$SOURCE bs=1M count=64 conv=fsync,notrunc 2>/dev/null
+do_ livemigrate commit disk
+say "its table is now: $(dmsetup table disk)"
+[ -z "$(livemigrate list)" ] || die "a migration is left: $(livemigrate list)"
+say "the source is overwritten, while the load runs"
+dd if=/dev/urandom of=$SOURCE bs=1M count=64 conv=fsync,notrunc 2>/dev/null
 sleep 1
 still_running || die "the load has ended: $(cat /run/fio /run/writer-errors)"
 
-heading "5. The load ends; the dest alone is looked at"
+heading "6. The load ends; the dest alone is looked at"
 stop_load
 fs_errors=$(cat /sys/fs/ext4/dm-*/errors_count)
 umount $MNT
 dmsetup remove disk
 
 verdict "the legs were equal at synced" [ "$legs" = 0 ]
-verdict "committed, with no error of either leg" [ "$committed $leg_errors" = "committed 0" ]
+verdict "neither leg had an error" [ "$leg_errors" = 0 ]
 verdict "the file system is sound (e2fsck -fn)" file_system_is_sound
 verdict "it can be mounted" mount -t ext4 -o ro $DEST $MNT
 verdict "all $(wc -l </run/files.md5) files have their checksums" check_sums /run/files.md5 $FILES
@@ -326,7 +293,7 @@ verdict "the guest saw no error" [ "$guest_errors" = 0 ]
 
 echo
 figure "copied in" "$(tenths $seconds 100)" s
-figure "copied" "$(mib "$k_copied")" MiB
+figure "copied" "$(mib "$copied")" MiB
 figure "skipped, as the guest had written it" "$(mib "$k_written_skipped")" MiB
 figure "skipped, as it was zero" "$(mib "$k_zero_skipped")" MiB
 figure "guest writes mirrored" "$k_mirrored" ""
