@@ -17,6 +17,8 @@
 
 /* How many times in a standby_timeout we look. */
 #define LM_WATCH_LOOKS	4
+/* A clock that goes on by less, between two looks, has not leapt; jiffies. */
+#define LM_WATCH_LEAP	((unsigned long)HZ / 10)
 
 struct lm_watch {
 	struct lm_target *t;
@@ -99,9 +101,9 @@ static void lm_watch_look(struct lm_target *t, unsigned int ms)
 
 	/*
 	 * If the clock has leapt, because this machine stood still, the legs
-	 * have not had the time.
+	 * have not had the time.  A look may come late by some jiffies, though.
 	 */
-	if (time_after(jiffies, t->looked + w.timeout)) {
+	if (time_after(jiffies, t->looked + max(w.timeout, LM_WATCH_LEAP))) {
 		t->looked = jiffies;
 		return;
 	}
