@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sending to a standby, and waiting for nothing.
+ * Sending to a leg, and waiting for nothing.
  *
  * Nobody waits for room on a standby: not the guest's thread, nor a worker that
  * others need.  A device that hangs has none for ever, and what sleeps in it
  * could not be given up.  So a bio is sent there in such a way that it comes back
  * at once if there is no room, and then lies in a backlog, whose worker may sleep.
- * The backlog is short, or a slow standby would take all memory: where it is full,
- * writes wait before they take pages and references.
+ * Workers send to the active leg like this as well: it may hang, and be the standby
+ * before long.  The backlogs are short, or a slow leg would take all memory: where
+ * one is full, writes wait before they take pages and references.
  */
 #include "dm-livemigrate.h"
 
+#include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 
 static void lm_backlog_add(struct lm_target *t, enum lm_leg leg, struct bio *bio)
@@ -55,23 +57,48 @@ static void lm_backlog_work(struct work_struct *work)
 	}
 }
 
+/*
+ * Might whoever submits @bio sleep, whatever its flags are?  A device that is made
+ * of others cannot be asked what those do.
+ */
+static bool lm_bio_may_sleep(const struct bio *bio)
+{
+	struct gendisk *disk = bio->bi_bdev->bd_disk;
+
+	if (!bdev_nowait(bio->bi_bdev))
+		return true;
+	/* Writeback throttling does not heed NOWAIT; see lm_backlog_send(). */
+	if (bio_op(bio) == REQ_OP_DISCARD)
+		return true;
+	/* dm makes a bio of its own of an empty flush, without the flag. */
+	if (disk->fops->submit_bio)
+		return bio->bi_opf & REQ_PREFLUSH;
+	/* nbd and loop work in the submitter's context. */
+	return disk->queue->tag_set->flags & BLK_MQ_F_BLOCKING;
+}
+
 /**
  * lm_backlog_send - send a bio to a leg, and wait for nothing
  * @t: the table's instance.
- * @leg: the leg, the standby.
+ * @leg: the leg.
+ * @clone: the guest's bio that it serves, for accounting; or NULL.
  * @bio: the bio, of a struct lm_sent; its end must ask lm_sent_again().
  *
  * Context: any that may submit a bio.
  */
-void lm_backlog_send(struct lm_target *t, enum lm_leg leg, struct bio *bio)
+void lm_backlog_send(struct lm_target *t, enum lm_leg leg, struct bio *clone,
+		     struct bio *bio)
 {
-	if (!bdev_nowait(bio->bi_bdev)) {
+	if (lm_bio_may_sleep(bio)) {
 		lm_backlog_add(t, leg, bio);
 		return;
 	}
-	/* Writeback throttling does not heed NOWAIT, but lets SYNC with IDLE go. */
+	/* Writeback throttling lets a write with SYNC and IDLE go. */
 	bio->bi_opf |= REQ_NOWAIT | REQ_SYNC | REQ_IDLE;
-	submit_bio_noacct(bio);
+	if (clone)
+		dm_submit_bio_remap(clone, bio);
+	else
+		submit_bio_noacct(bio);
 }
 
 /**
@@ -119,10 +146,10 @@ bool lm_sent_again(struct lm_sent *sent, struct lm_target *t, struct bio *bio)
  */
 bool lm_backlog_has_room(struct lm_target *t, bool waits)
 {
-	enum lm_leg leg = lm_phase_standby_leg(t->m);
 	int max = waits ? LM_BACKLOG_MAX : LM_BACKLOG_MAX / 2;
 
-	return atomic_read(&t->backlog[leg].nr) < max;
+	return atomic_read(&t->backlog[LM_SOURCE].nr) < max &&
+	       atomic_read(&t->backlog[LM_DEST].nr) < max;
 }
 
 /**

@@ -322,6 +322,7 @@ struct lm_leg_ref {
  * @clean: nothing is under way, and the metadata may say so.
  * @losses: counts flushes that failed, standbys that were attached again, and
  *	differences found: what was copied before may be lost.
+ * @failing: writes that have failed, of which the state does not tell yet.
  * @doubt: the active leg may have lost what it had not flushed, and the bits of
  *	those chunks are still to be cleared.
  * @dropping: abort or commit was asked for; the standby goes once it is idle.
@@ -349,6 +350,7 @@ struct lm_phase {
 	bool dest_written;
 	u64 clears;
 	u64 losses;
+	atomic_t failing;
 	unsigned int attachments;
 	unsigned int rescues;
 	enum lm_phase_name shown;
@@ -357,7 +359,7 @@ struct lm_phase {
 	struct lm_leg_ref leg[LM_NR_LEGS];
 };
 
-/* Why a request was refused; dm-livemigrate.c has the sentences. */
+/* Why a request was refused; message.c has the sentences. */
 enum lm_refusal {
 	LM_ALLOWED,
 	LM_NOT_SYNCED,		/* regions are still to be copied: wait */
@@ -409,6 +411,9 @@ void lm_phase_io_end(struct lm_migration *m, unsigned int legs);
 
 void lm_phase_good(struct lm_migration *m, sector_t start, sector_t end,
 		   enum lm_cause cause, u64 losses);
+void lm_phase_failing(struct lm_migration *m);
+void lm_phase_settled(struct lm_migration *m);
+bool lm_phase_is_failing(const struct lm_migration *m);
 enum lm_leg lm_phase_failed(struct lm_migration *m, unsigned int sent,
 			    unsigned int failed, sector_t start, sector_t end);
 void lm_phase_clear(struct lm_migration *m, sector_t start, sector_t end);
@@ -622,6 +627,7 @@ static inline struct bio *lm_leg_bio(struct lm_leg_bios *bios, enum lm_leg leg)
 #define LM_SENT_GIVEN_UP(leg)	BIT(2 + (leg))	/* that leg is not waited for */
 #define LM_SENT_LATE		BIT(4)	/* all that counts has come back */
 #define LM_SENT_DETACHED	BIT(5)	/* the last one to come back frees it */
+#define LM_SENT_FAILING		BIT(6)	/* one has failed: lm_phase_failing() */
 
 /**
  * struct lm_sent - what was sent to legs, and has not all come back.
@@ -883,10 +889,12 @@ void lm_leg_bio_init(struct lm_target *t, struct bio *bio, enum lm_leg leg,
 bool lm_leg_zeroes(struct lm_target *t, enum lm_leg leg);
 bool lm_leg_discards(struct lm_target *t, enum lm_leg leg);
 bool lm_not_supported(blk_status_t status);
+bool lm_bio_failed(const struct bio *bio);
 void lm_sent_begin(struct lm_sent *sent, unsigned int legs, sector_t start,
 		   unsigned int bytes);
-enum lm_sent_next lm_sent_back(struct lm_sent *sent, struct bio *bio,
-			       enum lm_leg *leg);
+enum lm_sent_next lm_sent_back(struct lm_sent *sent, struct lm_migration *m,
+			       struct bio *bio, enum lm_leg *leg);
+void lm_sent_settled(struct lm_sent *sent, struct lm_migration *m);
 bool lm_sent_give_up(struct lm_sent *sent, enum lm_leg leg);
 bool lm_sent_detach(struct lm_sent *sent, struct lm_target *t);
 bool lm_sent_is_overdue(const struct lm_sent *sent, enum lm_leg leg,
@@ -901,10 +909,11 @@ bool lm_flush_is_overdue(struct lm_target *t, enum lm_leg leg,
 void lm_flush_barrier(struct lm_migration *m);
 int lm_flush_active(struct lm_target *t, enum lm_leg leg);
 
-/* backlog.c: to a standby, without waiting for it. */
+/* backlog.c: to a leg, without waiting for it. */
 int lm_backlog_init(struct lm_target *t);
 void lm_backlog_exit(struct lm_target *t);
-void lm_backlog_send(struct lm_target *t, enum lm_leg leg, struct bio *bio);
+void lm_backlog_send(struct lm_target *t, enum lm_leg leg, struct bio *clone,
+		     struct bio *bio);
 bool lm_backlog_has_room(struct lm_target *t, bool waits);
 void lm_backlog_await(struct lm_target *t);
 bool lm_sent_again(struct lm_sent *sent, struct lm_target *t, struct bio *bio);

@@ -109,21 +109,43 @@ void lm_sent_begin(struct lm_sent *sent, unsigned int legs, sector_t start,
 }
 
 /**
+ * lm_bio_failed - has a leg failed this, and not only said that it cannot do it?
+ * @bio: a bio that has ended.
+ *
+ * Context: any.
+ */
+bool lm_bio_failed(const struct bio *bio)
+{
+	if (likely(!bio->bi_status))
+		return false;
+	return !lm_not_supported(bio->bi_status) ||
+	       (bio_op(bio) != REQ_OP_DISCARD &&
+		bio_op(bio) != REQ_OP_WRITE_ZEROES);
+}
+
+/**
  * lm_sent_back - a bio has come back
  * @sent: what it is of.
+ * @m: the migration.
  * @bio: the bio.
  * @leg: whose it is.
+ *
+ * If it has failed, what flushes tell proves nothing until lm_sent_settled().
  *
  * Context: any.
  * Return: what is to be done.  Unless that is to end or to free it, @sent may be
  * gone.
  */
-enum lm_sent_next lm_sent_back(struct lm_sent *sent, struct bio *bio,
-			       enum lm_leg *leg)
+enum lm_sent_next lm_sent_back(struct lm_sent *sent, struct lm_migration *m,
+			       struct bio *bio, enum lm_leg *leg)
 {
+	bool failed = lm_bio_failed(bio), counts;
 	int old, now;
 
 	*leg = bio == &sent->bios.source ? LM_SOURCE : LM_DEST;
+	/* Before the other leg's can settle it. */
+	if (unlikely(failed))
+		lm_phase_failing(m);
 	old = atomic_read(&sent->state);
 	do {
 		now = old | LM_LEG_MASK(*leg);
@@ -131,15 +153,34 @@ enum lm_sent_next lm_sent_back(struct lm_sent *sent, struct bio *bio,
 		    !(old & LM_SENT_LATE) &&
 		    (now & LM_BOTH_LEGS) != LM_BOTH_LEGS)
 			now |= LM_SENT_LATE;
+		/* That a leg was given up has been settled before. */
+		if (failed && !(old & (LM_SENT_LATE | LM_SENT_GIVEN_UP(*leg))))
+			now |= LM_SENT_FAILING;
 		/* Fully ordered: the last one sees what the others have left. */
 	} while (!atomic_try_cmpxchg(&sent->state, &old, now));
+	counts = (old ^ now) & LM_SENT_FAILING;
 
 	/* From here on others may free it. */
+	if (unlikely(failed && !counts))
+		lm_phase_settled(m);
 	if (unlikely(old & LM_SENT_LATE))
 		return old & LM_SENT_DETACHED ? LM_SENT_FREE : LM_SENT_WAIT;
 	if (likely((now & LM_BOTH_LEGS) == LM_BOTH_LEGS))
 		return LM_SENT_END;
 	return now & LM_SENT_LATE ? LM_SENT_END_EARLY : LM_SENT_WAIT;
+}
+
+/**
+ * lm_sent_settled - the state tells of what has failed
+ * @sent: what was sent; all that counts has come back.  Once.
+ * @m: the migration.
+ *
+ * Context: any.
+ */
+void lm_sent_settled(struct lm_sent *sent, struct lm_migration *m)
+{
+	if (unlikely(atomic_read(&sent->state) & LM_SENT_FAILING))
+		lm_phase_settled(m);
 }
 
 /**
@@ -306,16 +347,17 @@ static void lm_flush_finish(struct lm_flush *flush)
 
 	/*
 	 * A device may tell of what it lost once only: to another flush, which
-	 * is in flight, or has failed the standby already.  Then this one's
-	 * success proves nothing.  So a flush that fails counts as in flight
-	 * until it has changed the state; and what it collected is put back
-	 * before that, because the marks say what a failed standby may have lost.
+	 * is in flight, or has failed the standby already; or to a write, whose
+	 * other leg has not answered yet.  Then this one's success proves nothing.
+	 * So a flush that fails counts as in flight until it has changed the
+	 * state; and what it collected is put back before that, because the marks
+	 * say what a failed standby may have lost.
 	 */
 	if (!failed)
 		alone = atomic_dec_and_test(&m->flushes);
 	if (flush->collects) {
-		if (!failed && alone && lm_phase_is_attached(m) &&
-		    !lm_phase_in_doubt(m))
+		if (!failed && alone && !lm_phase_is_failing(m) &&
+		    lm_phase_is_attached(m) && !lm_phase_in_doubt(m))
 			lm_unflushed_drop(&m->bitmap);
 		else
 			lm_unflushed_put_back(&m->bitmap);
@@ -332,6 +374,7 @@ static void lm_flush_finish(struct lm_flush *flush)
 		/* Fully ordered: who is alone after this sees the new state. */
 		atomic_dec_return(&m->flushes);
 	}
+	lm_sent_settled(&flush->sent, m);
 	lm_flush_leave(m, flush->epoch);
 	lm_phase_io_end(m, legs & ~flush->hung);
 
@@ -350,7 +393,7 @@ static void lm_flush_endio(struct bio *bio)
 
 	if (lm_sent_again(&flush->sent, t, bio))
 		return;
-	switch (lm_sent_back(&flush->sent, bio, &leg)) {
+	switch (lm_sent_back(&flush->sent, t->m, bio, &leg)) {
 	case LM_SENT_END_EARLY:
 		flush->hung = LM_LEG_MASK(lm_other_leg(leg));
 		fallthrough;
@@ -416,8 +459,8 @@ bool lm_flush_start(struct lm_target *t, struct bio *clone, lm_flush_fn done,
 		bio->bi_private = flush;
 		bio->bi_end_io = lm_flush_endio;
 		/* The last one may free @flush: use nothing of it after. */
-		if (legs == LM_BOTH_LEGS && !i)
-			lm_backlog_send(t, leg, bio);
+		if ((legs == LM_BOTH_LEGS && !i) || gfpflags_allow_blocking(gfp))
+			lm_backlog_send(t, leg, clone, bio);
 		else if (clone)
 			dm_submit_bio_remap(clone, bio);
 		else

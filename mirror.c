@@ -264,7 +264,7 @@ static void lm_leg_endio(struct bio *bio)
 
 	if (lm_sent_again(&req->sent, t, bio))
 		return;
-	switch (lm_sent_back(&req->sent, bio, &leg)) {
+	switch (lm_sent_back(&req->sent, t->m, bio, &leg)) {
 	case LM_SENT_END_EARLY:
 		req->io->hung = LM_LEG_MASK(lm_other_leg(leg));
 		fallthrough;
@@ -340,6 +340,7 @@ static blk_status_t lm_io_settle(struct lm_io *io, bool equal)
 	} else if (io->legs == LM_BOTH_LEGS && equal) {
 		lm_phase_good(m, start, end, LM_WRITTEN, io->losses);
 	}
+	lm_sent_settled(&io->req->sent, m);
 	lm_phase_io_end(m, io->legs & ~io->hung);
 	return status;
 }
@@ -372,23 +373,32 @@ static void lm_write_done(struct lm_io *io)
 
 /*
  * Send what is prepared.  The active leg's last: nothing ends before that has
- * answered, and nothing is to be touched after it.
+ * answered, and nothing is to be touched after it.  The guest's own thread may wait
+ * for room there, the worker not: it has others to care for.
  */
-static void lm_req_submit(struct lm_req *req, struct bio *bio, unsigned int legs)
+static void lm_req_submit(struct lm_req *req, struct bio *bio, unsigned int legs,
+			  bool worker)
 {
-	enum lm_leg standby = lm_phase_standby_leg(req->t->m);
+	struct lm_target *t = req->t;
+	enum lm_leg standby = lm_phase_standby_leg(t->m), active;
 
 	if (legs & LM_LEG_MASK(standby)) {
 		legs &= ~LM_LEG_MASK(standby);
-		lm_backlog_send(req->t, standby,
+		lm_backlog_send(t, standby, NULL,
 				lm_leg_bio(&req->sent.bios, standby));
 	}
 	/* Was that the only one, then @req may be gone. */
-	if (legs)
-		dm_submit_bio_remap(bio, lm_leg_bio(&req->sent.bios, ilog2(legs)));
+	if (!legs)
+		return;
+	active = ilog2(legs);
+	if (unlikely(worker))
+		lm_backlog_send(t, active, bio,
+				lm_leg_bio(&req->sent.bios, active));
+	else
+		dm_submit_bio_remap(bio, lm_leg_bio(&req->sent.bios, active));
 }
 
-static void lm_write_both(struct lm_io *io, struct bio *bio)
+static void lm_write_both(struct lm_io *io, struct bio *bio, bool worker)
 {
 	struct lm_req *req = io->req;
 	struct lm_target *t = io->t;
@@ -411,7 +421,7 @@ static void lm_write_both(struct lm_io *io, struct bio *bio)
 		      bio->bi_iter.bi_size);
 	/* Pairs with lm_watch_range(). */
 	smp_store_release(&io->range.sent, req);
-	lm_req_submit(req, bio, LM_BOTH_LEGS);
+	lm_req_submit(req, bio, LM_BOTH_LEGS, worker);
 }
 
 /* The standby is left out: the guest's own bio goes to the active leg. */
@@ -480,7 +490,7 @@ static bool lm_write_send(struct lm_io *io, struct bio *bio, gfp_t gfp)
 			return true;
 		}
 		if (likely(io->req)) {
-			lm_write_both(io, bio);
+			lm_write_both(io, bio, gfpflags_allow_blocking(gfp));
 			return true;
 		}
 		/* Attached just now. */
@@ -558,8 +568,57 @@ static void lm_walk_recorded(struct lm_meta_wait *wait)
 	lm_walk_finish(container_of(wait, struct lm_io, wait));
 }
 
+/*
+ * One leg has failed a step or does not answer, another cannot do it: settle the
+ * one before the other is sent to again.  Returns false if the guest's status is
+ * clear already; then it is set.
+ */
+static bool lm_walk_settle_one(struct lm_io *io, unsigned int failed)
+{
+	struct lm_migration *m = io->t->m;
+	enum lm_leg leg = ilog2(failed), active;
+
+	if (failed & ~io->hung)
+		lm_migration_error(m, leg, 'w', io->range.start,
+				   blk_status_to_errno(lm_io_leg_bio(io, leg)->bi_status));
+	active = lm_phase_failed(m, io->legs, failed, io->range.start,
+				 io->range.end);
+	lm_sent_settled(&io->req->sent, m);
+	lm_phase_io_end(m, failed & ~io->hung);
+	io->legs &= ~failed;
+	if (active != leg)
+		return true;
+	io->status = failed & io->hung ? BLK_STS_IOERR :
+					 lm_io_leg_bio(io, leg)->bi_status;
+	lm_phase_io_end(m, io->legs);
+	return false;
+}
+
+static void lm_walk_end_step(struct lm_io *io)
+{
+	io->wait.ready = lm_walk_recorded;
+	if (likely(lm_save_lacks(io->t, &io->wait)))
+		lm_walk_finish(io);
+}
+
+/* Send zeroes as data where a leg cannot write them otherwise. */
+static void lm_walk_again(struct lm_io *io, unsigned int failed)
+{
+	if (failed && !lm_walk_settle_one(io, failed)) {
+		lm_walk_end_step(io);
+		return;
+	}
+	io->emulate |= io->resend;
+	/* The worker waits for requests: none may wait for the worker. */
+	lm_range_set_sent(&io->t->m->ranges, &io->range, NULL);
+	lm_req_done(io);
+	io->hung = 0;
+	lm_io_queue(io);
+}
+
 static void lm_walk_done(struct lm_io *io)
 {
+	unsigned int failed = io->hung;
 	bool zeroes = true;
 	enum lm_leg leg;
 
@@ -570,32 +629,19 @@ static void lm_walk_done(struct lm_io *io)
 			continue;
 		if (bio_op(leg_bio) == REQ_OP_DISCARD)
 			zeroes = false;
-		if (!lm_not_supported(leg_bio->bi_status))
-			continue;
-		if (bio_op(leg_bio) == REQ_OP_WRITE_ZEROES)
-			io->resend |= LM_LEG_MASK(leg);
-		else if (bio_op(leg_bio) == REQ_OP_DISCARD)
+		if (lm_bio_failed(leg_bio))
+			failed |= LM_LEG_MASK(leg);
+		else if (leg_bio->bi_status && bio_op(leg_bio) == REQ_OP_DISCARD)
 			leg_bio->bi_status = BLK_STS_OK;
+		else if (leg_bio->bi_status)
+			io->resend |= LM_LEG_MASK(leg);
 	}
-	/* Where a leg does not answer, the others are not sent to again. */
-	if (io->resend && !io->hung) {
-		enum lm_leg other = io->resend & LM_LEG_MASK(LM_SOURCE) ?
-				    LM_DEST : LM_SOURCE;
-
-		io->status = lm_io_leg_bio(io, other)->bi_status;
-		io->emulate |= io->resend;
-		/* The worker waits for requests: none may wait for the worker. */
-		lm_range_set_sent(&io->t->m->ranges, &io->range, NULL);
-		lm_req_done(io);
-		lm_io_queue(io);
+	if (unlikely(io->resend)) {
+		lm_walk_again(io, failed);
 		return;
 	}
-
 	io->status = lm_io_settle(io, zeroes);
-
-	io->wait.ready = lm_walk_recorded;
-	if (likely(lm_save_lacks(io->t, &io->wait)))
-		lm_walk_finish(io);
+	lm_walk_end_step(io);
 }
 
 /* A vector of zero pages as long as a chunk. */
@@ -667,20 +713,18 @@ static void lm_walk_submit(struct lm_io *io, unsigned int to, bool zeroes)
 	}
 	/* Pairs with lm_watch_range(). */
 	smp_store_release(&io->range.sent, req);
-	lm_req_submit(req, bio, sent);
+	lm_req_submit(req, bio, sent, true);
 }
 
-/* A leg that is not sent to again: how the first sending ended there. */
+/* A leg that is not sent to again: the first sending ended well there. */
 static void lm_walk_keep(struct lm_io *io, unsigned int legs)
 {
 	enum lm_leg leg;
 
-	for (leg = 0; leg < LM_NR_LEGS; leg++) {
-		if (!(legs & LM_LEG_MASK(leg)))
-			continue;
-		bio_init(lm_io_leg_bio(io, leg), NULL, NULL, 0, REQ_OP_WRITE);
-		lm_io_leg_bio(io, leg)->bi_status = io->status;
-	}
+	for (leg = 0; leg < LM_NR_LEGS; leg++)
+		if (legs & LM_LEG_MASK(leg))
+			bio_init(lm_io_leg_bio(io, leg), NULL, NULL, 0,
+				 REQ_OP_WRITE);
 }
 
 /* Go on with what @io's range covers, which is held.  From the worker. */

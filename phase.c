@@ -545,6 +545,46 @@ enum lm_leg lm_phase_failed(struct lm_migration *m, unsigned int sent,
 }
 
 /**
+ * lm_phase_failing - a write has failed, of which the state does not tell yet
+ * @m: the migration.
+ *
+ * That waits for the other leg's answer.  Until lm_phase_settled() whatever a
+ * flush tells proves nothing: the device may have lost what it held, and told
+ * this write of it.
+ *
+ * Context: any.
+ */
+void lm_phase_failing(struct lm_migration *m)
+{
+	atomic_inc(&m->phase.failing);
+}
+
+/**
+ * lm_phase_settled - the end of lm_phase_failing()'s
+ * @m: the migration.
+ *
+ * Context: any.
+ */
+void lm_phase_settled(struct lm_migration *m)
+{
+	/* Fully ordered: who sees it gone sees the new state. */
+	atomic_dec_return(&m->phase.failing);
+}
+
+/**
+ * lm_phase_is_failing - is there a failure of which the state does not tell yet?
+ * @m: the migration.
+ *
+ * If not, what the caller reads of the state after this tells of all.
+ *
+ * Context: any, no lock.
+ */
+bool lm_phase_is_failing(const struct lm_migration *m)
+{
+	return atomic_read_acquire(&m->phase.failing);
+}
+
+/**
  * lm_phase_clear - the legs may differ in what a guest discards
  * @m: the migration.
  * @start: first sector; the range is held.

@@ -254,6 +254,12 @@ static void op_end_leg(struct op *op)
 	early = op->early & LM_LEG_MASK(leg);
 	if (!good) {
 		TRACE("op %ld fails on leg %ld", id(op), leg);
+		/* The device may tell this write of what it has lost, and no other. */
+		if (op->legs == LM_BOTH_LEGS && leg_may_lose(leg))
+			leg_lose(leg);
+		/* lm_sent_back() */
+		if (!op->failed)
+			lm_phase_failing(&sim.m);
 		op->failed |= LM_LEG_MASK(leg);
 		/* One that broke loses it, or never got it. */
 		if (!early && !sim.leg[leg].broken &&
@@ -285,6 +291,8 @@ static void op_settle(struct op *op)
 	} else if (op->legs == LM_BOTH_LEGS && op->equal) {
 		lm_phase_good(m, start, end, LM_WRITTEN, op->losses);
 	}
+	if (op->failed)
+		lm_phase_settled(&sim.m);
 	op->failed = 0;
 	op->state = OP_SETTLED;
 }

@@ -104,7 +104,7 @@ static bool model_failure_pending(void)
 }
 
 /* Any part of what was not flushed goes. */
-static void leg_lose(enum lm_leg leg)
+void leg_lose(enum lm_leg leg)
 {
 	struct leg *l = &sim.leg[leg];
 	unsigned int c, odds = 1 + rnd(4);
@@ -241,10 +241,12 @@ int blkdev_issue_flush(struct block_device *bdev)
 }
 
 /* Here there is always room. */
-void lm_backlog_send(struct lm_target *t, enum lm_leg leg, struct bio *bio)
+void lm_backlog_send(struct lm_target *t, enum lm_leg leg, struct bio *clone,
+		     struct bio *bio)
 {
 	(void)t;
 	(void)leg;
+	(void)clone;
 	submit_bio_noacct(bio);
 }
 
@@ -265,11 +267,11 @@ void flush_begin(struct flush *f)
 }
 
 /*
- * May @leg have lost what is not flushed when it fails a flush, and go on as if
- * nothing had happened?  Not the one that answers reads; and a read that is on
+ * May @leg have lost what is not flushed when it fails a flush or a write, and go
+ * on as if nothing had happened?  Not the one that answers reads; and a read that is on
  * its way there, from before the roles changed, would see it.
  */
-static bool leg_may_lose(enum lm_leg leg)
+bool leg_may_lose(enum lm_leg leg)
 {
 	const struct lm_phase *p = &sim.m.phase;
 	unsigned int i;

@@ -237,6 +237,8 @@ bool leg_ended(enum lm_leg leg, unsigned int breaks, bool write);
 void leg_put(enum lm_leg leg, unsigned int cell, u32 content);
 void leg_same(enum lm_leg leg, unsigned int cell, u32 content);
 void leg_break(enum lm_leg leg);
+void leg_lose(enum lm_leg leg);
+bool leg_may_lose(enum lm_leg leg);
 void leg_repair(enum lm_leg leg);
 void flush_begin(struct flush *f);
 bool flush_step(struct flush *f);

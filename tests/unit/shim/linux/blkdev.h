@@ -8,6 +8,9 @@
 
 #define REQ_OP_MASK		0xffU
 #define REQ_OP_WRITE		1U
+#define REQ_OP_DISCARD		3U
+#define REQ_OP_WRITE_ZEROES	9U
+#define bio_op(bio)		((bio)->bi_opf & REQ_OP_MASK)
 #define REQ_SYNC		(1U << 11)
 #define REQ_META		(1U << 12)
 #define REQ_PRIO		(1U << 13)

@@ -25,6 +25,12 @@ typedef unsigned long long u64;
 typedef long long s64;
 typedef u64 sector_t;
 typedef unsigned int gfp_t;
+
+static inline bool gfpflags_allow_blocking(gfp_t gfp)
+{
+	(void)gfp;
+	return false;
+}
 typedef u8 blk_status_t;
 typedef u32 blk_opf_t;
 
