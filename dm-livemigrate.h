@@ -266,6 +266,7 @@ int lm_meta_record(struct lm_meta *meta,
 		   void (*get)(void *arg, struct lm_meta_state *state),
 		   void *arg);
 bool lm_meta_records_incomplete(const struct lm_meta *meta);
+bool lm_meta_records_complete(const struct lm_meta *meta);
 bool lm_meta_has_failed(const struct lm_meta *meta);
 bool lm_meta_give_up(struct lm_meta *meta, unsigned long timeout);
 void lm_meta_release(struct lm_meta *meta);
@@ -280,6 +281,7 @@ void lm_meta_claim(struct lm_meta *meta, u64 chunk, bool quiet);
 bool lm_meta_is_claimed(const struct lm_meta *meta, u64 chunk);
 u64 lm_meta_next_active(const struct lm_meta *meta, u64 chunk);
 void lm_meta_retire(struct lm_meta *meta, u64 chunk);
+void lm_meta_doubt(struct lm_meta *meta, u64 chunk);
 u64 lm_meta_block_chunks(const struct lm_meta *meta, u64 chunk, u64 *end);
 void lm_meta_snapshot(struct lm_meta *meta, const struct lm_bitmap *b,
 		      const u64 *chunks, unsigned int nr);
@@ -974,6 +976,7 @@ void lm_save_stop(struct lm_target *t);
 void lm_save_detach(struct lm_target *t);
 bool lm_save_retire(struct lm_target *t, bool replaced);
 void lm_save_kick(struct lm_target *t);
+void lm_save_doubt(struct lm_target *t, sector_t start);
 bool lm_save_now(struct lm_target *t);
 bool lm_save_may_begin(struct lm_target *t, sector_t start);
 bool lm_save_begin(struct lm_target *t, sector_t start,

@@ -47,6 +47,7 @@
  * @failed: a write has failed: nothing on it counts any more.
  * @stale: it says so itself.
  * @begun: it was flushed since it was read.
+ * @recording: a state is being written, or is about to be.
  * @in_io: something is being written; under @lock.
  * @io_since: since then, jiffies.
  * @chunk_regions: how many regions a chunk has.
@@ -76,6 +77,7 @@ struct lm_meta {
 	bool failed;
 	bool stale;
 	bool begun;
+	bool recording;
 	bool in_io;
 	unsigned long io_since;
 
@@ -631,7 +633,8 @@ int lm_meta_record(struct lm_meta *meta,
 	 */
 	flags = lm_super_flags(&meta->super.state);
 	WRITE_ONCE(meta->super.state.source_incomplete, false);
-	/* Pairs with lm_save_lacks(). */
+	WRITE_ONCE(meta->recording, true);
+	/* Pairs with lm_save_lacks() and lm_save_complete(). */
 	smp_mb();
 	get(arg, &state);
 	r = 0;
@@ -654,6 +657,8 @@ int lm_meta_record(struct lm_meta *meta,
 	}
 begun:
 	meta->begun |= !r;
+	/* After what it says now. */
+	smp_store_release(&meta->recording, false);
 out:
 	mutex_unlock(&meta->commit);
 	return r;
@@ -670,6 +675,21 @@ bool lm_meta_records_incomplete(const struct lm_meta *meta)
 	return READ_ONCE(meta->super.state.source_incomplete) ||
 	       (READ_ONCE(meta->super.state.standby) == LM_DROPPED &&
 		READ_ONCE(meta->super.state.active) == LM_DEST);
+}
+
+/**
+ * lm_meta_records_complete - is it durable that the source lacks nothing?
+ * @meta: the metadata.
+ *
+ * Not while a state is being written: it may be one that says otherwise.
+ *
+ * Context: any.
+ */
+bool lm_meta_records_complete(const struct lm_meta *meta)
+{
+	/* Pairs with the end of lm_meta_record(). */
+	return !smp_load_acquire(&meta->recording) &&
+	       !lm_meta_records_incomplete(meta);
 }
 
 /**
@@ -905,6 +925,24 @@ void lm_meta_retire(struct lm_meta *meta, u64 chunk)
 	smp_mb__after_atomic();
 	set_bit(chunk, meta->gate);
 	set_bit(chunk / LM_META_BLOCK_BITS, meta->changed);
+}
+
+/**
+ * lm_meta_doubt - bits were cleared that may be on disk, and are trusted there
+ * @meta: the metadata.
+ * @chunk: their chunk, which was marked as unsaved before.
+ *
+ * Sets its active-writes bit, as if somebody wanted to write there: the next
+ * lm_meta_commit() makes that durable, which a save may never come to.
+ *
+ * Context: any.
+ */
+void lm_meta_doubt(struct lm_meta *meta, u64 chunk)
+{
+	/* Pairs with lm_save_retire_chunk(): it sees the mark, or we the gate. */
+	smp_mb();
+	if (test_bit(chunk, meta->gate))
+		lm_meta_want(meta, chunk);
 }
 
 /**

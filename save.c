@@ -43,7 +43,8 @@
  * @halted: the metadata is about to go: nothing is queued any more.
  * @last: whoever suspends waits for @work to leave clean metadata behind.
  * @ended: it has.
- * @lock: guards the lists, @t and @flushing; nothing is taken inside.
+ * @lock: guards the lists, @t, @flushing and the end of @last; lm_phase.lock is
+ *	taken inside.
  * @t: the live table's instance, whose legs are flushed; NULL while suspended.
  * @flushing: they are being.
  * @idle: woken when they no longer are.
@@ -314,8 +315,11 @@ bool lm_save_complete(struct lm_target *t, struct lm_meta_wait *wait)
 {
 	struct lm_meta *meta = t->m->meta;
 
-	if (!t->save || !lm_meta_records_incomplete(meta) ||
-	    lm_meta_has_failed(meta))
+	if (!t->save)
+		return true;
+	/* After the state was changed: pairs with lm_meta_record(). */
+	smp_mb();
+	if (lm_meta_records_complete(meta) || lm_meta_has_failed(meta))
 		return true;
 	lm_save_record(t, wait);
 	return false;
@@ -408,9 +412,14 @@ static void lm_save_retire_chunk(void *arg)
 	struct lm_migration *m = c->m;
 
 	/* Marked by who wrote before it let its range go. */
-	if (!lm_unsaved_test(&m->bitmap, c->chunk) &&
-	    !lm_unflushed_test(&m->bitmap, c->chunk << LM_CHUNK_SHIFT))
-		lm_meta_retire(m->meta, c->chunk);
+	if (lm_unsaved_test(&m->bitmap, c->chunk) ||
+	    lm_unflushed_test(&m->bitmap, c->chunk << LM_CHUNK_SHIFT))
+		return;
+	lm_meta_retire(m->meta, c->chunk);
+	/* Pairs with lm_meta_doubt(), which comes without a range. */
+	smp_mb();
+	if (lm_unsaved_test(&m->bitmap, c->chunk))
+		lm_meta_doubt(m->meta, c->chunk);
 }
 
 static void lm_save_retire_chunks(void *arg)
@@ -432,15 +441,16 @@ static void lm_save_retire_chunks(void *arg)
 }
 
 /*
- * Was nothing lost since the bits were copied: by another flush, which the device
- * may have told instead, by a standby that has failed and come back, or to a
- * verify that has found a difference?
+ * Was nothing lost since the bits were copied: by another flush or a write, which
+ * the device may have told instead, by a standby that has failed and perhaps come
+ * back, or to a verify that has found a difference?
  */
 static bool lm_save_holds(void *arg)
 {
 	struct lm_save *s = arg;
 
-	return lm_phase_losses(s->m) == s->losses;
+	return !lm_phase_is_failing(s->m) && lm_phase_is_attached(s->m) &&
+	       lm_phase_losses(s->m) == s->losses;
 }
 
 /* The instance whose legs may be flushed, for lm_save_flush_end(); or NULL. */
@@ -548,9 +558,15 @@ static void lm_save_all(struct lm_save *s)
 static void lm_save_clean(struct lm_save *s)
 {
 	lm_save_all(s);
+	/* What was found wrong must be durable first, saved or not. */
+	lm_meta_commit(s->m->meta);
 	if (lm_meta_has_failed(s->m->meta))
 		return;
-	lm_phase_set_clean(s->m, true);
+	spin_lock_irq(&s->lock);
+	/* Whoever waited may have given up, and it may run again. */
+	if (s->last)
+		lm_phase_set_clean(s->m, true);
+	spin_unlock_irq(&s->lock);
 	lm_meta_record(s->m->meta, lm_save_state, s->m);
 }
 
@@ -592,6 +608,25 @@ void lm_save_kick(struct lm_target *t)
 
 	if (s && !READ_ONCE(s->stopped))
 		mod_delayed_work(s->wq, &s->work, 0);
+}
+
+/**
+ * lm_save_doubt - bits were cleared though no guest has written there
+ * @t: the instance.
+ * @start: the first sector of what they stand for.
+ *
+ * The metadata may say that they are set.  That it is not to be trusted there is
+ * made durable at once, without the legs: one of them is at fault.
+ *
+ * Context: any.
+ */
+void lm_save_doubt(struct lm_target *t, sector_t start)
+{
+	if (!t->save)
+		return;
+	lm_meta_doubt(t->m->meta, start >> LM_CHUNK_SHIFT);
+	queue_work(t->save->commit_wq, &t->save->commit_work);
+	lm_save_kick(t);
 }
 
 /* ------------------------------------------------------------------------
@@ -642,7 +677,9 @@ void lm_save_stop(struct lm_target *t)
 	WRITE_ONCE(s->last, true);
 	mod_delayed_work(s->wq, &s->work, 0);
 	lm_save_await(s, &s->ended);
+	spin_lock_irq(&s->lock);
 	WRITE_ONCE(s->last, false);
+	spin_unlock_irq(&s->lock);
 	lm_save_detach(t);
 }
 

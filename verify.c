@@ -241,8 +241,7 @@ static void lm_check_differs(struct lm_check *c, unsigned int region)
 		    dm_device_name(m->md),
 		    (u64)(lm_check_sector(c, region + 1) - start), (u64)start);
 	lm_phase_mismatch(m, start, lm_check_sector(c, region + 1));
-	/* At once: no write of a guest tells the metadata. */
-	lm_save_kick(c->t);
+	lm_save_doubt(c->t, start);
 }
 
 /* Both have answered. */
@@ -402,7 +401,8 @@ static void lm_verify_start_check(struct lm_target *t, struct lm_check *c)
 	bitmap_zero(c->skip, c->nr);
 	m->verify.cursor += c->nr;
 	atomic_inc(&t->verifier.busy);
-	lm_check_read(c);
+	/* By its own work: it may sleep in a leg, and we are waited for. */
+	queue_delayed_work(t->done_wq, &c->work, 0);
 }
 
 static void lm_verify_end(struct lm_target *t, enum lm_verify_state state)

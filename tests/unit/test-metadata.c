@@ -49,10 +49,12 @@ static bool written[NR_CHUNKS], copied[MAX_REGIONS];
 /* What a save that ended has made durable; a write takes it back. */
 static bool safe[MAX_REGIONS];
 /*
- * The legs were found to differ; a save has ended since.  Until then the disk
- * says what it said before, and was wrong then.
+ * The legs were found to differ; the metadata was told to doubt it; a save, or then
+ * a commit, has ended since.  Until then the disk says what it said before, and was
+ * wrong then.
  */
-static bool differs[MAX_REGIONS], told[MAX_REGIONS], excused[MAX_REGIONS];
+static bool differs[MAX_REGIONS], doubted[MAX_REGIONS];
+static bool told[MAX_REGIONS], excused[MAX_REGIONS];
 static struct lm_meta_state state, acknowledged;
 /* lm_phase_losses(), now and when a save began. */
 static u64 losses, losses_then;
@@ -190,7 +192,7 @@ static void do_copy(void)
 /* lm_check_differs() */
 static void do_differ(void)
 {
-	u64 region = chance((u32)b.nr_regions);
+	u64 region = chance((u32)b.nr_regions), other;
 
 	if (writing[chunk_of(region)] || !lm_bitmap_clear(&b, region, 1))
 		return;
@@ -200,6 +202,24 @@ static void do_differ(void)
 	/* A copy from before a loss takes its bit back later: lm_phase_good(). */
 	if (chance(2))
 		losses++;
+	doubted[region] = chance(2);
+	if (!doubted[region])
+		return;
+	lm_meta_doubt(meta, chunk_of(region));
+	/* Nothing of the chunk is trusted before it is saved again. */
+	for (other = 0; other < b.nr_regions; other++)
+		if (chunk_of(other) == chunk_of(region))
+			safe[other] = false;
+}
+
+/* What lm_save_doubt() asks for: no leg is needed. */
+static void do_commit(void)
+{
+	u64 region;
+
+	lm_meta_commit(meta);
+	for (region = 0; !dead() && region < b.nr_regions; region++)
+		told[region] |= differs[region] && doubted[region];
 }
 
 static void do_record(void)
@@ -316,7 +336,7 @@ static void do_save(void)
 
 static void some_step(void)
 {
-	switch (chance(9)) {
+	switch (chance(10)) {
 	case 0:
 	case 1:
 		do_write_begin();
@@ -334,6 +354,9 @@ static void some_step(void)
 		break;
 	case 7:
 		do_differ();
+		break;
+	case 8:
+		do_commit();
 		break;
 	default:
 		do_record();
@@ -464,6 +487,42 @@ static void metadata_loss(void)
 	/* Region 0 and 1; the chunk of the third is being written to. */
 	CHECK_EQ(saved_while(NULL), 2);
 	CHECK_EQ(saved_while(lose_it), 0);
+}
+
+/* ------------------------------------------------------------------------
+ * Who asks while the superblock is written
+ */
+
+static unsigned int asked;
+
+static void ask(void)
+{
+	asked++;
+	CHECK(!lm_meta_records_complete(meta));
+	CHECK(!lm_meta_records_incomplete(meta));
+}
+
+/* While a state is being written neither answer can be relied on. */
+static void metadata_asked(void)
+{
+	unsigned int incomplete;
+
+	unit_srand(unit_seed);
+	begin(8);
+	CHECK(lm_meta_records_complete(meta));
+	state.active = LM_DEST;
+	for (incomplete = 0; incomplete < 2; incomplete++) {
+		state.source_incomplete = incomplete;
+		state.synced = !state.synced;
+		asked = 0;
+		disk.during = ask;
+		CHECK_EQ(lm_meta_record(meta, get_state, NULL), 0);
+		disk.during = NULL;
+		CHECK(asked);
+		CHECK_EQ(lm_meta_records_incomplete(meta), incomplete);
+		CHECK_EQ(lm_meta_records_complete(meta), !incomplete);
+	}
+	unload();
 }
 
 /* ------------------------------------------------------------------------
@@ -650,6 +709,7 @@ static void metadata_size(void)
 const struct unit_test metadata_tests[] = {
 	{ "metadata: the power goes at any sector", metadata_power },
 	{ "metadata: a loss while a save waits", metadata_loss },
+	{ "metadata: who asks while it is written", metadata_asked },
 	{ "metadata: damaged sectors", metadata_damage },
 	{ "metadata: refusals change nothing", metadata_refusals },
 	{ "metadata: writes that fail", metadata_failure },
