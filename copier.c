@@ -279,7 +279,8 @@ static void lm_job_endio(struct bio *bio)
 			WRITE_ONCE(job->unsupported, true);
 		} else {
 			if (op_is_write(bio_op(bio)) && !xchg(&job->failing, 1))
-				lm_phase_failing(job->t->m);
+				lm_phase_failing(job->t->m,
+						 lm_other_leg(job->from));
 			WRITE_ONCE(job->status, bio->bi_status);
 		}
 	}

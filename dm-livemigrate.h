@@ -413,7 +413,7 @@ void lm_phase_io_end(struct lm_migration *m, unsigned int legs);
 
 void lm_phase_good(struct lm_migration *m, sector_t start, sector_t end,
 		   enum lm_cause cause, u64 losses);
-void lm_phase_failing(struct lm_migration *m);
+void lm_phase_failing(struct lm_migration *m, enum lm_leg leg);
 void lm_phase_settled(struct lm_migration *m);
 bool lm_phase_is_failing(const struct lm_migration *m);
 enum lm_leg lm_phase_failed(struct lm_migration *m, unsigned int sent,

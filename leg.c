@@ -130,7 +130,8 @@ bool lm_bio_failed(const struct bio *bio)
  * @bio: the bio.
  * @leg: whose it is.
  *
- * If it has failed, what flushes tell proves nothing until lm_sent_settled().
+ * If it has failed, and its leg is the standby, that takes part no longer; else
+ * what flushes tell proves nothing until lm_sent_settled().
  *
  * Context: any.
  * Return: what is to be done.  Unless that is to end or to free it, @sent may be
@@ -145,7 +146,7 @@ enum lm_sent_next lm_sent_back(struct lm_sent *sent, struct lm_migration *m,
 	*leg = bio == &sent->bios.source ? LM_SOURCE : LM_DEST;
 	/* Before the other leg's can settle it. */
 	if (unlikely(failed))
-		lm_phase_failing(m);
+		lm_phase_failing(m, *leg);
 	old = atomic_read(&sent->state);
 	do {
 		now = old | LM_LEG_MASK(*leg);

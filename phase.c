@@ -544,20 +544,6 @@ enum lm_leg lm_phase_failed(struct lm_migration *m, unsigned int sent,
 	return active;
 }
 
-/**
- * lm_phase_failing - a write has failed, of which the state does not tell yet
- * @m: the migration.
- *
- * That waits for the other leg's answer.  Until lm_phase_settled() whatever a
- * flush tells proves nothing: the device may have lost what it held, and told
- * this write of it.
- *
- * Context: any.
- */
-void lm_phase_failing(struct lm_migration *m)
-{
-	atomic_inc(&m->phase.failing);
-}
 
 /**
  * lm_phase_settled - the end of lm_phase_failing()'s
@@ -625,7 +611,7 @@ void lm_phase_mismatch(struct lm_migration *m, sector_t start, sector_t end)
 }
 
 /**
- * lm_phase_give_up - a leg does not answer
+ * lm_phase_give_up - a leg does not answer, or has failed
  * @m: the migration.
  * @leg: the leg.
  *
@@ -644,6 +630,25 @@ bool lm_phase_give_up(struct lm_migration *m, enum lm_leg leg)
 		__lm_fail_standby(m);
 	spin_unlock_irqrestore(&p->lock, flags);
 	return was;
+}
+
+/**
+ * lm_phase_failing - a leg has failed a write or a flush; others may not be back
+ * @m: the migration.
+ * @leg: the leg.
+ *
+ * The device may have lost what it held, and tell nobody else of it.  A standby
+ * takes part no longer from now on.  What becomes of an active leg waits for the
+ * other one's answer; until lm_phase_settled() whatever a flush tells proves
+ * nothing.  (So a device that has lost its cache is trusted to fail what was in
+ * flight before it answers a later flush well.)
+ *
+ * Context: any; takes lm_phase.lock.
+ */
+void lm_phase_failing(struct lm_migration *m, enum lm_leg leg)
+{
+	atomic_inc(&m->phase.failing);
+	lm_phase_give_up(m, leg);
 }
 
 /**
@@ -922,7 +927,8 @@ bool lm_phase_sync_end(struct lm_migration *m, u64 clears)
 	bool synced;
 
 	spin_lock_irqsave(&p->lock, flags);
-	synced = __lm_may_sync(m, clears);
+	/* A source that has failed since, and come back, is on record again. */
+	synced = __lm_may_sync(m, clears) && !p->source_incomplete;
 	if (synced)
 		__lm_set(m, p->active, LM_ATTACHED, true);
 	spin_unlock_irqrestore(&p->lock, flags);

@@ -254,12 +254,19 @@ static void op_end_leg(struct op *op)
 	early = op->early & LM_LEG_MASK(leg);
 	if (!good) {
 		TRACE("op %ld fails on leg %ld", id(op), leg);
-		/* The device may tell this write of what it has lost, and no other. */
+		/*
+		 * The device may tell this write of what it has lost, and no
+		 * other; and it does so before it answers a later flush well.
+		 */
 		if (op->legs == LM_BOTH_LEGS && leg_may_lose(leg))
 			leg_lose(leg);
+		shim_no_preempt++;
 		/* lm_sent_back() */
 		if (!op->failed)
-			lm_phase_failing(&sim.m);
+			lm_phase_failing(&sim.m, leg);
+		else
+			lm_phase_give_up(&sim.m, leg);
+		shim_no_preempt--;
 		op->failed |= LM_LEG_MASK(leg);
 		/* One that broke loses it, or never got it. */
 		if (!early && !sim.leg[leg].broken &&

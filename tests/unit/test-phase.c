@@ -81,6 +81,7 @@ static void make_synced(void)
 	write_all();
 	CHECK(lm_phase_sync_begin(&m, &clears));
 	flush_all();
+	CHECK(lm_phase_sync_flushed(&m, clears));
 	CHECK(lm_phase_sync_end(&m, clears));
 }
 
@@ -531,6 +532,32 @@ static void phase_sync(void)
 	end();
 }
 
+/*
+ * The source has failed a flush while the superblock was waited for that was to say
+ * that it lacks nothing, and it is back; nothing was marked, so nothing was cleared.
+ */
+static void phase_sync_lacks(void)
+{
+	u64 clears;
+
+	arrange(DEGRADED_D);
+	CHECK_EQ(reattach(), LM_ALLOWED);
+	write_all();
+	flush_all();
+	CHECK(lm_phase_sync_begin(&m, &clears));
+	CHECK(lm_phase_sync_flushed(&m, clears));
+	CHECK(!lm_phase_source_incomplete(&m));
+	CHECK_EQ(lm_phase_flush_begin(&m), LM_BOTH_LEGS);
+	lm_phase_failed(&m, LM_BOTH_LEGS, LM_LEG_MASK(LM_SOURCE), 0, 0);
+	lm_phase_io_end(&m, LM_BOTH_LEGS);
+	rcu();
+	CHECK_EQ(reattach(), LM_ALLOWED);
+	CHECK(lm_phase_source_incomplete(&m));
+	CHECK(!lm_phase_sync_end(&m, clears));
+	CHECK(lm_phase_source_incomplete(&m));
+	end();
+}
+
 static void phase_forget(void)
 {
 	sector_t chunk = LM_CHUNK_SECTORS;
@@ -667,5 +694,6 @@ const struct unit_test phase_tests[] = {
 	{ "phase: who may answer a failed read", phase_rescue },
 	{ "phase: a dest that reads as zeroes", phase_zeroes },
 	{ "phase: events and the copier", phase_events },
+	{ "phase: synced, and the source lacks something again", phase_sync_lacks },
 	{ NULL, NULL },
 };

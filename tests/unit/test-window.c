@@ -44,6 +44,7 @@ static void sync_now(void)
 	CHECK(lm_phase_sync_begin(&m, &clears));
 	CHECK(lm_unflushed_collect(&m.bitmap));
 	lm_unflushed_drop(&m.bitmap);
+	CHECK(lm_phase_sync_flushed(&m, clears));
 	CHECK(lm_phase_sync_end(&m, clears));
 }
 
@@ -232,6 +233,42 @@ static void test_flushes(void)
 }
 
 /* ------------------------------------------------------------------------
+ * A write has failed on one leg, and the other has not answered.  A flush that is
+ * good meanwhile proves nothing: the device may have told that write of what it lost.
+ */
+static void test_failing(void)
+{
+	enum lm_leg active, leg;
+
+	for (active = 0; active < LM_NR_LEGS; active++) {
+		leg = LM_DEST;
+		begin();
+		if (active == LM_DEST)
+			CHECK_EQ(lm_phase_cutover(&m), LM_ALLOWED);
+		write_chunk(2);
+		CHECK_EQ(lm_phase_write_begin(&m, 0, 1), LM_BOTH_LEGS);
+		/* This one began before. */
+		start(&first);
+		lm_phase_failing(&m, leg);
+		/* A standby is out at once; what becomes of an active leg is open. */
+		CHECK_EQ(m.phase.standby, active == leg ? LM_ATTACHED : LM_FAILED);
+		end_leg(&first, LM_SOURCE, BLK_STS_OK);
+		end_leg(&first, LM_DEST, BLK_STS_OK);
+		CHECK(first.over);
+		CHECK(lm_unflushed_test(&m.bitmap, 2 << LM_CHUNK_SHIFT));
+		CHECK_EQ(lm_phase_failed(&m, LM_BOTH_LEGS, LM_LEG_MASK(leg), 0, 1),
+			 LM_SOURCE);
+		lm_phase_settled(&m);
+		lm_phase_io_end(&m, LM_BOTH_LEGS);
+		CHECK_EQ(m.phase.standby, LM_FAILED);
+		rcu();
+		CHECK_EQ(reattach(), LM_ALLOWED);
+		CHECK(!lm_bitmap_any_set(&m.bitmap, 2, 1));
+		end();
+	}
+}
+
+/* ------------------------------------------------------------------------
  * A write of both legs, while the other leg fails at every possible place of
  * it; then the standby is attached again, and all must be cleared.
  */
@@ -328,6 +365,7 @@ static void test_rescue(void)
 const struct unit_test window_tests[] = {
 	{ "window: a read, and the leg changes its role twice", test_read },
 	{ "window: a flush that fails, and one that does not", test_flushes },
+	{ "window: a write that fails, and a good flush", test_failing },
 	{ "window: a good write, and the standby fails", test_good },
 	{ "window: a rescue, and the standby is attached", test_rescue },
 	{ NULL, NULL },

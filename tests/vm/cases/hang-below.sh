@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+# A standby that keeps asleep whoever sends to it, though it was asked not to wait:
+# dm drops the wish from a flush, and writeback throttling heeds it for no discard.
+# And a source that hangs, from which the operator cuts over: what others wait for
+# must not sleep in it.
+#
+# Method: as hang-tags, but below a linear table, which is another disk's until the
+# legs are equal.
+#
+# Caught: flushes sent to such a standby as they are (the guest's fsync and suspend
+# hang); discards likewise (writes that wait for a range hang); verify that sends
+# from the work that suspend waits for; a worker that sends to the source as it is
+# (writes after the cutover hang).
+#
+# vm: disks=64M:discard:zeroes,64M:discard:zeroes,8M modules=null_blk:nr_devices=0 timeout=240
+
+. /vm/lib.sh
+
+answer=$((6 * SLOWNESS))	# seconds
+soon=$((4 * SLOWNESS))
+patience=$((1500 * SLOWNESS))
+
+nullb hang 64 irqmode=2 completion_nsec=$((answer * 1000000000)) hw_queue_depth=4 \
+	submit_queues=1 queue_mode=2 discard=1
+# shellcheck disable=SC2154 # nullb sets it
+hang=$nullb_dev_
+echo 600000 >"/sys/block/${hang#/dev/}/queue/io_timeout"
+
+over()	# over NAME DISK
+{
+	dmsetup load "$1" --table "0 131072 linear $2 0"
+	dmsetup resume --noflush --nolockfs "$1"
+}
+
+within()	# within WHAT SECONDS
+{
+	took=$((($(now_ms) - began) / 1000))
+	note "$1 after $took s"
+	[ "$took" -le "$2" ] || die "$1 took $took s, and the leg answers after $answer s: it was waited for"
+}
+
+# writes: into twelve chunks, more than the leg has room for
+writes()
+{
+	for i in $(seq "$1" "$(($1 + 11))"); do
+		dd if=/dev/urandom of=/dev/mapper/m bs=4k count=1 seek=$((i * 256)) \
+			oflag=direct conv=notrunc 2>/dev/null &
+		eval "writer_$i=$!"
+	done
+}
+
+written()
+{
+	for i in $(seq "$1" "$(($1 + 11))"); do
+		eval "wait \$writer_$i" || die "a write has failed"
+	done
+}
+
+all_is_back()
+{
+	wait_until $((answer * 12)) sh -c 'dmsetup message m 0 reattach 2>/dev/null' ||
+		die "what was sent never came back: $(dmsetup status m)"
+}
+
+dd if=/dev/urandom of=/dev/vda bs=1M count=48 2>/dev/null
+sync
+
+note "-- the dest hangs: writes, flushes, discards, verify, suspend"
+dmsetup create leg --table "0 131072 linear /dev/vdb 0"
+lm_create m /dev/vda /dev/mapper/leg standby_timeout $patience
+lm_wait_phase m synced 60
+lm_msg m copy_rate 2048
+lm_msg m verify
+over leg "$hang"
+began=$(now_ms)
+writes 0
+for i in 1 2 3; do
+	dd if=/dev/zero of=/dev/mapper/m bs=4k count=0 conv=fsync,notrunc 2>/dev/null &
+	eval "flusher_$i=$!"
+done
+for i in 1 2 3 4 5 6; do
+	blkdiscard -f -o $((30 + i * 2))M -l 1M /dev/mapper/m &
+	eval "trimmer_$i=$!"
+done
+sleep 0.5
+# Where a discard and a write are under way: these wait for them.
+for i in 0 1 2 32 34 36 38; do
+	dd if=/dev/urandom of=/dev/mapper/m bs=4k count=1 seek=$((i * 256)) \
+		oflag=direct conv=notrunc 2>/dev/null &
+	eval "late_$i=$!"
+done
+written 0
+for i in 1 2 3; do
+	eval "wait \$flusher_$i" || die "a flush has failed"
+done
+for i in 1 2 3 4 5 6; do
+	eval "wait \$trimmer_$i" || die "a discard has failed"
+done
+for i in 0 1 2 32 34 36 38; do
+	eval "wait \$late_$i" || die "a write that waited has failed"
+done
+within "all of it" $soon
+lm_is m phase degraded || die "not degraded: $(dmsetup status m)"
+began=$(now_ms)
+timeout 60 dmsetup suspend m || die "suspend hangs"
+within "suspend" $soon
+dmsetup resume m
+lm_msg m pause
+all_is_back
+lm_msg m abort
+dmsetup remove m
+over leg /dev/vdb
+dmsetup remove leg
+
+note "-- the source hangs, and the operator cuts over"
+dmsetup create leg --table "0 131072 linear /dev/vda 0"
+lm_create m /dev/mapper/leg /dev/vdb metadata /dev/vdc standby_timeout $patience
+lm_wait_phase m synced 60
+# All bits saved: each first write into a chunk now goes by the worker.
+sleep 5
+over leg "$hang"
+writes 0
+sleep 1
+lm_msg m cutover
+began=$(now_ms)
+writes 20
+written 20
+written 0
+within "writes before and after the cutover" $soon
+lm_is m phase degraded || die "not degraded: $(dmsetup status m)"
+lm_is m active dest || die "not on the dest: $(dmsetup status m)"
+began=$(now_ms)
+timeout 60 dmsetup suspend m || die "suspend hangs"
+within "suspend" $soon
+dmsetup resume m
+lm_msg m pause
+all_is_back
+dmsetup remove m
+dmsetup remove leg
+nullb_remove hang
