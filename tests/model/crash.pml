@@ -7,7 +7,9 @@
  * commits active bits and the superblock, worker B saves the bitmap; the operator
  * cuts over, reattaches and commits.  FAILS writes or flushes of a leg fail.
  * mirror.pml has the finer steps of writes and copies: here a copy is one step,
- * and so is what follows when a write has ended.
+ * and so is what follows when a write has ended.  But the state does not tell of a
+ * failure before both legs have answered, and a save's flush has its references
+ * before it comes to the legs.
  *
  * A region holds the number of the write that was there last, as in mirror.pml.
  * The legs and the metadata's three sectors (superblock, active-writes, bitmap)
@@ -24,10 +26,11 @@
  * 0, 1: the saved bits are trusted; a write sets active and waits.  1, 1: until
  * the active bit is durable.  1, 0: it is; nothing saved is trusted.
  *
- * It is checked in two halves that share little: NO_SWITCH has the bitmap, with
- * the source active; NO_SAVE has the superblock.  Whole it is too much for a test
- * (34 million states, 3 GB), and so is NO_SWITCH with TWO_GUESTS, where a second
- * one writes to region 1 at the same time (22 million, 2 GB).
+ * It is checked in parts that share little: NO_SWITCH has the bitmap, with the
+ * source active; NO_SAVE has the superblock.  WRITES is how often the guest writes.
+ * Whole it is too much for a test (more than 34 million states, 3 GB), and so is
+ * NO_SWITCH with TWO_GUESTS, where a second one writes to region 1 at the same time
+ * (22 million, 2 GB).
  *
  * Left out: more than one chunk, errors of the metadata device, a clean stop,
  * abort, discards, verify, generations and checksums (a metadata sector is written
@@ -38,6 +41,10 @@
 
 #ifndef FAILS
 #define FAILS		1
+#endif
+
+#ifndef WRITES
+#define WRITES		2
 #endif
 
 #ifndef SWITCHES
@@ -75,12 +82,13 @@ byte live;			/* the bitmap */
 byte refs;			/* I/O that was sent to both legs */
 bool cleared;			/* a bit was, since the last sync began */
 bool unflushed, flushing, collecting;
+byte failing;			/* bios that a leg has failed, and the state tells not */
 
 /* What is known of the metadata. */
 bool act, gate;			/* the chunk's flags, active and gate */
 bool dirty;			/* live has changed since it was chosen */
 bool saving;
-bool reattached;		/* since the last snapshot */
+bool losses;			/* something was lost since the last snapshot */
 bool meta_lock;			/* the commit mutex */
 byte sb_want;			/* what the superblock shall say */
 byte sb_safe;			/* what it is sure to say */
@@ -108,34 +116,6 @@ inline put(leg, r, v)
 	cur[AT(leg, r)] = v
 }
 
-/* One that failed may have happened all the same. */
-inline leg_write(leg, r, v, bad)
-{
-	if
-	:: put(leg, r, v)
-	:: fails > 0 ->
-		fails--;
-		bad = bad | LEG(leg);
-		if
-		:: put(leg, r, v)
-		:: skip
-		fi
-	fi
-}
-
-inline leg_flush(leg, bad)
-{
-	if
-	:: d_step {
-		med[AT(leg, 0)] = cur[AT(leg, 0)];
-		med[AT(leg, 1)] = cur[AT(leg, 1)]
-	   }
-	:: fails > 0 ->
-		fails--;
-		bad = bad | LEG(leg)
-	fi
-}
-
 inline lose_region(leg, r)
 {
 	if
@@ -151,6 +131,47 @@ inline lose(leg)
 {
 	lose_region(leg, 0);
 	lose_region(leg, 1)
+}
+
+/*
+ * A standby loses it as soon as it fails something, long before the state tells,
+ * and answers well what comes after.  So what is taken for granted of a device is:
+ * one that has lost its cache fails what was in flight before it answers a later
+ * flush well.  An active leg, which reads are seen from, loses when it is left.
+ */
+inline leg_fails(leg, bad)
+{
+	fails--;
+	bad = bad | LEG(leg);
+	if
+	:: leg != acting -> lose(leg)
+	:: else
+	fi
+}
+
+/* One that failed may have happened all the same. */
+inline leg_write(leg, r, v, bad)
+{
+	if
+	:: put(leg, r, v)
+	:: fails > 0 ->
+		if
+		:: put(leg, r, v)
+		:: skip
+		fi;
+		leg_fails(leg, bad)
+	fi
+}
+
+inline leg_flush(leg, bad)
+{
+	if
+	:: d_step {
+		med[AT(leg, 0)] = cur[AT(leg, 0)];
+		med[AT(leg, 1)] = cur[AT(leg, 1)]
+	   }
+	:: fails > 0 -> leg_fails(leg, bad)
+	fi
 }
 
 inline meta_write(on_medium, in_cache, v)
@@ -174,6 +195,47 @@ inline meta_flush()
 /* ------------------------------------------------------------------------
  * Phase
  */
+
+/*
+ * A leg's bio that fails counts until the other leg has answered and the state
+ * tells.  Until then a flush of both that ends well proves nothing: what the device
+ * has lost it has told that bio of, and not the flush.  So the marks stay, no bits
+ * are saved, it is not synced, and a guest's flush waits, if it may have to be told
+ * that the source lacks something.
+ */
+#define NONE_FAILING	(failing == 0)
+#ifdef BROKEN_FAILING_MARKS
+#define MARKS_PROVEN	true
+#else
+#define MARKS_PROVEN	NONE_FAILING
+#endif
+#ifdef BROKEN_FAILING_SAVE
+#define SAVE_PROVEN	true
+#else
+#define SAVE_PROVEN	NONE_FAILING
+#endif
+#ifdef BROKEN_FAILING_SYNC
+#define SYNC_PROVEN	true
+#else
+#define SYNC_PROVEN	NONE_FAILING
+#endif
+#ifdef BROKEN_FAILING_FLUSH
+#define FLUSH_PROVEN	true
+#else
+#define FLUSH_PROVEN	(NONE_FAILING || acting == S)
+#endif
+/* Nor may a standby become active that may be the one. */
+#ifdef BROKEN_FAILING_SWITCH
+#define MAY_SWITCH	true
+#else
+#define MAY_SWITCH	NONE_FAILING
+#endif
+/* The dest's failure that is the reason counts, too. */
+#ifdef BROKEN_FAILING_FAILBACK
+#define MAY_FAIL_BACK	true
+#else
+#define MAY_FAIL_BACK	(failing == 1)
+#endif
 
 inline set_bits(mask)
 {
@@ -202,7 +264,6 @@ inline fail_standby()
 	attached = false;
 	synced = false;
 	complete = false;
-	lose(OTHER(acting));
 	sb_want = sb_want | (acting == D -> INCOMPLETE : 0)
 }
 
@@ -216,9 +277,10 @@ inline fail_standby()
 inline failed(sent, bad, mask)
 {
 	if
-	:: attached && acting == D && complete && !BARRED &&
+	:: attached && acting == D && complete && !BARRED && MAY_FAIL_BACK &&
 	   sent == BOTH && bad == LEG(D) ->
 		switch_to(S);
+		lose(D);
 		fail_standby()
 	:: else ->
 		if
@@ -232,6 +294,12 @@ inline failed(sent, bad, mask)
 		clear_bits(mask)
 	:: else
 	fi
+}
+
+/* The state tells. */
+inline settled(sent, bad)
+{
+	failing = failing - (sent == BOTH -> HAS(bad, S) + HAS(bad, D) : 0)
 }
 
 inline flush_begin(sent, bad, collects)
@@ -250,7 +318,12 @@ inline flush_begin(sent, bad, collects)
 		flushing = unflushed;
 		unflushed = false
 	:: else
-	fi;
+	fi
+}
+
+/* What it was sent to may have failed, and the state told, by now. */
+inline flush_legs(sent, bad)
+{
 	if
 	:: HAS(sent, S) -> leg_flush(S, bad)
 	:: else
@@ -258,14 +331,15 @@ inline flush_begin(sent, bad, collects)
 	if
 	:: HAS(sent, D) -> leg_flush(D, bad)
 	:: else
-	fi
+	fi;
+	failing = failing + (sent == BOTH -> HAS(bad, S) + HAS(bad, D) : 0)
 }
 
 inline flush_end(sent, bad, collects)
 {
 	if
 	:: collects ->
-		unflushed = unflushed || (flushing && (bad != 0 || !attached));
+		unflushed = unflushed || (flushing && (bad != 0 || !attached || !MARKS_PROVEN));
 		flushing = false;
 		collecting = false
 	:: else
@@ -274,6 +348,7 @@ inline flush_end(sent, bad, collects)
 	:: bad != 0 -> failed(sent, bad, 0)
 	:: else
 	fi;
+	settled(sent, bad);
 	refs = refs - (sent == BOTH)
 }
 
@@ -324,11 +399,13 @@ inline guest_write(me, value)
 	:: atomic {
 		HAS(todo, S) ->
 		leg_write(S, me, value, bad);
+		failing = failing + (sent == BOTH && HAS(bad, S));
 		todo = todo & LEG(D)
 	   }
 	:: atomic {
 		HAS(todo, D) ->
 		leg_write(D, me, value, bad);
+		failing = failing + (sent == BOTH && HAS(bad, D));
 		todo = todo & LEG(S)
 	   }
 	:: todo == 0 -> break
@@ -346,7 +423,8 @@ inline guest_write(me, value)
 		:: sent == BOTH && bad != 0 ->
 			failed(sent, bad, BIT(me));
 			error = HAS(bad, acting)
-		fi
+		fi;
+		settled(sent, bad)
 	}
 	atomic {
 #ifndef BROKEN_INC_LATE
@@ -355,6 +433,8 @@ inline guest_write(me, value)
 #endif
 		refs = refs - (sent == BOTH);
 		last[me] = (error -> cur[AT(acting, me)] : value);
+		/* What no leg has taken well may be the old or the new. */
+		forgot = forgot || (error && bad == sent);
 		span[me] = 0;
 		bad = 0; sent = 0; error = false
 	}
@@ -364,7 +444,8 @@ inline guest_flush()
 {
 	atomic {
 		snap[0] = last[0]; snap[1] = last[1];
-		flush_begin(sent, bad, collects)
+		flush_begin(sent, bad, collects);
+		flush_legs(sent, bad)
 	}
 	atomic {
 		flush_end(sent, bad, collects);
@@ -375,7 +456,7 @@ inline guest_flush()
 		error || (HAS(sent, S) && !HAS(bad, S)) || TOLD;
 #else
 		/* Also if the source is good again: it may lack what came before. */
-		error || TOLD;
+		error || (TOLD && FLUSH_PROVEN);
 #endif
 		d_step {
 			durable[0] = (!error && snap[0] > durable[0] -> snap[0] : durable[0]);
@@ -393,9 +474,11 @@ proctype guest0()
 	bool error, collects;
 
 	guest_write(0, 2);
+#if WRITES > 1
 	guest_flush();
 #ifndef TWO_GUESTS
 	guest_write(0, 3)
+#endif
 #endif
 }
 
@@ -444,12 +527,13 @@ end:
 #ifdef BROKEN_INC_CLEAR
 		sb_want = sb_want & (COMMITTED | DEST_ACTIVE);
 #endif
-		flush_begin(sent, bad, collects)
+		flush_begin(sent, bad, collects);
+		flush_legs(sent, bad)
 	   }
 	   atomic {
 		flush_end(sent, bad, collects);
 		if
-		:: bad == 0 && attached && live == ALL && !cleared ->
+		:: bad == 0 && attached && SYNC_PROVEN && live == ALL && !cleared ->
 			sb_want = sb_want & (COMMITTED | DEST_ACTIVE)
 		:: else -> cleared = true
 		fi;
@@ -548,10 +632,32 @@ inline clear_active()
 	fi
 }
 
+/*
+ * A standby that has failed may lack what the snapshot speaks for.  If it has come
+ * back, the live bits may speak for a newer copy; so that is counted.
+ */
+#if defined(BROKEN_SAVE_REATTACH)
+#define HOLDS	(attached && SAVE_PROVEN)
+#elif defined(BROKEN_SAVE_FAILED)
+#define HOLDS	(!losses && SAVE_PROVEN)
+#else
+#define HOLDS	(attached && !losses && SAVE_PROVEN)
+#endif
+
+inline save_over()
+{
+	chosen = false;
+	flushed = true;
+	snap = 0;
+	saving = false;
+	losses = false
+}
+
 proctype save()
 {
 	byte snap, sent, bad;
 	bool chosen, collects;
+	bool flushed = true;
 
 end:
 	do
@@ -579,62 +685,49 @@ end:
 	   }
 #ifndef BROKEN_SAVE_FLUSH
 	   atomic { flush_begin(sent, bad, collects) }
+	   atomic { flush_legs(sent, bad) }
 	   atomic {
 		flush_end(sent, bad, collects);
-		/*
-		 * A standby that failed and came back may lack what the snapshot
-		 * speaks for, and the live bits may speak for a newer copy.
-		 */
-		if
-#ifdef BROKEN_SAVE_REATTACH
-		:: bad != 0 || sent != BOTH || !attached ->
-#else
-		:: bad != 0 || sent != BOTH || !attached || reattached ->
-#endif
-			dirty = dirty || chosen;
-			chosen = false;
-			saving = false;
-			reattached = false;
-			snap = 0; sent = 0; bad = 0; collects = false;
-			goto end
-		:: else
-		fi;
-		sent = 0; collects = false
+		flushed = bad == 0 && sent == BOTH;
+		sent = 0; bad = 0; collects = false
 	   }
 #endif
 	   atomic {
 		!meta_lock ->
-		meta_lock = true
-	   }
-#ifdef BROKEN_CLEAR_EARLY
-	   atomic { clear_active() }
-	   meta_flush();
-#endif
-	   if
-	   :: atomic {
-		chosen ->
+		/* First the bits of now, and then whether they hold. */
 #ifdef BROKEN_SAVE_LIVE
-		snap = live;
+		snap = (act || gate -> live : 0);
 #else
-		snap = snap & live;
+		snap = (act || gate -> snap & live : 0);
 #endif
 		if
-		:: act || gate
-		:: else -> snap = 0
+		:: !flushed || !HOLDS ->
+			dirty = dirty || chosen;
+			save_over();
+			goto end
+		:: else
 		fi;
-		meta_write(map_med, map_cur, snap)
-	      }
-	      meta_flush()
+		meta_lock = true;
+#ifdef BROKEN_CLEAR_EARLY
+		clear_active()
+	   }
+	   meta_flush();
+	   atomic {
+#endif
+		if
+		:: chosen -> meta_write(map_med, map_cur, snap)
+		:: else
+		fi
+	   }
+	   if
+	   :: chosen -> meta_flush()
 	   :: !chosen
 	   fi;
 	   atomic {
 #ifndef BROKEN_CLEAR_EARLY
 		clear_active();
 #endif
-		chosen = false;
-		snap = 0;
-		saving = false;
-		reattached = false;
+		save_over();
 		meta_lock = false
 	   }
 	od
@@ -647,6 +740,7 @@ proctype flush_once()
 	bool collects;
 
 	atomic { flush_begin(sent, bad, collects) }
+	atomic { flush_legs(sent, bad) }
 	atomic { flush_end(sent, bad, collects) }
 }
 
@@ -671,12 +765,12 @@ end:
 	do
 #ifndef NO_SWITCH
 	:: d_step {
-		attached && synced && acting == S && switches > 0 ->
+		attached && synced && MAY_SWITCH && acting == S && switches > 0 ->
 		switches--;
 		switch_to(D)
 	   }
 	:: d_step {
-		attached && synced && acting == D && !dropping && switches > 0 ->
+		attached && synced && MAY_SWITCH && acting == D && !dropping && switches > 0 ->
 		switches--;
 		switch_to(S)
 	   }
@@ -692,7 +786,7 @@ end:
 		fi;
 		unflushed = false;
 		attached = true;
-		reattached = saving;
+		losses = losses || saving;
 		complete = false
 	   }
 
@@ -881,7 +975,9 @@ init {
 		fi;
 		recover();
 		run watch();
+#if WRITES > 0
 		run guest0();
+#endif
 #ifdef TWO_GUESTS
 		run guest1();
 #endif

@@ -24,8 +24,8 @@
  * weaker than "synced" here), verify, zero detection, hanging legs, commit and
  * abort, memory, payloads that change in flight (the bounce makes both legs get
  * the same bytes), an active leg that stays active and yet loses what it
- * acknowledged, a device that tells of a lost write to one of two flushes only.
- * Crashes are crash.pml's.
+ * acknowledged.  Crashes are crash.pml's, and a standby that loses what it holds
+ * before the state tells that it has failed.
  *
  * BROKEN_ macros leave out one rule each; variants.list says which.
  */
