@@ -511,6 +511,13 @@ inline copy(r)
 
 #define COPY_MAY(r)	(attached && !HAS(live, r) && !HAS(span[0] | span[1], r))
 
+/* While a record is under way, sb_safe lacks what may be on disk. */
+#ifdef BROKEN_INC_RECORDING
+#define NOT_RECORDING	true
+#else
+#define NOT_RECORDING	!sb_busy
+#endif
+
 proctype copier()
 {
 	byte bad, sent;
@@ -540,13 +547,19 @@ end:
 		bad = 0; sent = 0; collects = false
 	   }
 #ifndef BROKEN_INC_SHOWN
-	   cleared || (!sb_busy && sb_cur == sb_want);
+	   cleared || HAS(sb_want, 0) || (NOT_RECORDING && !HAS(sb_safe, 0));
 #endif
 	   d_step {
+		/* The source may have failed meanwhile, and come back: that is on disk. */
 		if
+#ifdef BROKEN_INC_AGAIN
 		:: attached && live == ALL && !cleared ->
+#else
+		:: attached && live == ALL && !cleared && !HAS(sb_want, 0) ->
+#endif
 			synced = true;
-			complete = true
+			complete = true;
+			sb_want = sb_want & (COMMITTED | DEST_ACTIVE)
 		:: else
 		fi
 	   }
@@ -575,13 +588,15 @@ end:
 	   }
 
 	:: atomic {
-		sb_want != sb_cur && !meta_lock ->
+		/* Saves make one that changes nothing, too; here where it matters. */
+		(sb_want != sb_cur || (HAS(sb_want, 0) && attached && live == ALL)) &&
+		!meta_lock ->
 		meta_lock = true;
 		sb_busy = true;
 		value = sb_want;
 #ifndef BROKEN_INC_RACE
-		/* Whoever relies on what is being taken back waits anew. */
-		sb_safe = sb_safe & value;
+		/* Whoever relies on what may be taken back waits anew. */
+		sb_safe = sb_safe & COMMITTED;
 #endif
 		meta_write(sb_med, sb_cur, value)
 	   }
