@@ -27,13 +27,14 @@
  * the active bit is durable.  1, 0: it is; nothing saved is trusted.
  *
  * It is checked in parts that share little: NO_SWITCH has the bitmap, with the
- * source active; NO_SAVE has the superblock.  WRITES is how often the guest writes.
- * Whole it is too much for a test (more than 34 million states, 3 GB), and so is
- * NO_SWITCH with TWO_GUESTS, where a second one writes to region 1 at the same time
- * (22 million, 2 GB).
+ * source active; NO_SAVE has the superblock; VERIFY has somebody else who writes
+ * to the dest, and verify.  WRITES is how often the guest writes.  Whole it is too
+ * much for a test (more than 34 million states, 3 GB), and so are NO_SWITCH with
+ * TWO_GUESTS, where a second one writes to region 1 at the same time (22 million,
+ * 2 GB), and VERIFY with a guest (14 million, 1.2 GB).
  *
  * Left out: more than one chunk, errors of the metadata device, a clean stop,
- * abort, discards, verify, generations and checksums (a metadata sector is written
+ * abort, discards, generations and checksums (a metadata sector is written
  * wholly or not at all), and what mirror.pml leaves out.
  *
  * BROKEN_ macros leave out one rule each; variants.list says which.
@@ -93,6 +94,10 @@ bool meta_lock;			/* the commit mutex */
 byte sb_want;			/* what the superblock shall say */
 byte sb_safe;			/* what it is sure to say */
 bool sb_busy;
+
+/* What somebody else has written to region 0 of the dest. */
+bool foreign;			/* it may count as copied after a crash */
+bool found;			/* verify has seen it */
 
 /* The guests' ranges: regions. */
 byte span[2];
@@ -748,6 +753,39 @@ end:
 	od
 }
 
+/*
+ * Somebody else writes to the dest, and verify finds that.  Before, nobody can help
+ * it.  After, no recovery may take the legs to be equal there.  The next save may be
+ * far away, if the standby fails; so the active bit is made durable at once.
+ */
+proctype verify()
+{
+end_foreign:
+	d_step {
+		attached && HAS(live, 0) && span[0] == 0 ->
+		cur[AT(D, 0)] = 0;
+		med[AT(D, 0)] = 0;
+		foreign = true
+	}
+end_verify:
+	d_step {
+		attached && HAS(live, 0) && span[0] == 0 &&
+		cur[AT(D, 0)] != cur[AT(S, 0)] ->
+		clear_bits(BIT(0));
+		losses = losses || saving;
+#ifndef BROKEN_MISMATCH
+		act = act || gate;
+#endif
+		found = true
+	}
+	d_step {
+#ifndef BROKEN_MISMATCH
+		!act || !gate ->
+#endif
+		foreign = false
+	}
+}
+
 /* Without worker B somebody else may find that the source has failed. */
 proctype flush_once()
 {
@@ -863,7 +901,8 @@ end:
 #define EQUAL(r)	(cur[AT(S, r)] == med[AT(S, r)] && \
 			 cur[AT(D, r)] == med[AT(D, r)] && \
 			 cur[AT(S, r)] == cur[AT(D, r)])
-#define TRUE_BIT(r)	(HAS(sb_cur & sb_med, 1) || !TRUSTED(r) || EQUAL(r))
+#define TRUE_BIT(r)	(HAS(sb_cur & sb_med, 1) || (foreign && r == 0) || \
+			 !TRUSTED(r) || EQUAL(r))
 
 #define READS(r)	(HAS(span[0] | span[1], r) || cur[AT(acting, r)] == last[r])
 /* After a reset that leaves the caches alone it is that, or newer. */
@@ -883,6 +922,8 @@ end:
 /* So that a model that does nothing does not pass. */
 #if defined(REACHED_SAVED)
 #define GOAL	(last[0] == 3 && live == ALL && SAVED && KEPT && act_med == 0)
+#elif defined(REACHED_FOUND)
+#define GOAL	(found && !foreign && live == ALL && SAVED && KEPT && act_med == 0)
 #elif defined(REACHED_COMMITTED)
 #define GOAL	(dropped && durable[0] == 2)
 #elif defined(REACHED_WHOLE)
@@ -1002,6 +1043,9 @@ init {
 		run save();
 #elif !defined(TWO_GUESTS)
 		run flush_once();
+#endif
+#ifdef VERIFY
+		run verify();
 #endif
 		run operator()
 	}
