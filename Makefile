@@ -22,6 +22,7 @@ endif
 NO_BTF := $(if $(shell command -v pahole),,CONFIG_DEBUG_INFO_BTF_MODULES=)
 
 SOURCES := $(wildcard *.c *.h) Kbuild
+VERSION := $(shell sed -n 's/^\#define LM_VERSION "\(.*\)"$$/\1/p' version.h)
 TOOLS := $(patsubst tests/tools/%.c,build/tools/%,$(wildcard tests/tools/*.c))
 TOOL_CFLAGS := -O2 -g -Wall -Wextra -Werror
 
@@ -54,7 +55,7 @@ livemigrate: $(LM_TARGET)
 $(LM_TARGET): $(LM_OBJECTS)
 	$(CC) $(LM_CFLAGS) $(LM_FLAGS) -o $@ $^ $(LM_LIBS)
 
-$(LM_BUILD)/%.o: tools/%.c $(wildcard tools/*.h)
+$(LM_BUILD)/%.o: tools/%.c $(wildcard tools/*.h) version.h
 	@mkdir -p $(@D)
 	$(CC) $(LM_CFLAGS) $(LM_FLAGS) -c -o $@ $<
 

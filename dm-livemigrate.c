@@ -9,6 +9,7 @@
  */
 #include "dm-livemigrate.h"
 #include "compat.h"
+#include "version.h"
 
 #include <linux/ctype.h>
 #include <linux/dm-ioctl.h>
@@ -921,4 +922,5 @@ module_exit(lm_module_exit);
 MODULE_DESCRIPTION("device-mapper live migration target");
 MODULE_AUTHOR("The dm-livemigrate developers");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(LM_VERSION);
 MODULE_ALIAS("dm-livemigrate-pin");

@@ -7,13 +7,12 @@
 #include "dm.h"
 #include "migration.h"
 #include "say.h"
+#include "../version.h"
 
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define VERSION "1.0"
 
 enum unit { NOTHING, TEXT, RATE, SIZE, TIME };
 
@@ -267,7 +266,7 @@ int main(int argc, char **argv)
 	    !strcmp(argv[1], "-h"))
 		return help_all(stdout);
 	if (!strcmp(argv[1], "--version")) {
-		say("livemigrate " VERSION);
+		say("livemigrate " LM_VERSION);
 		return DONE;
 	}
 	if (!strcmp(argv[1], "complete"))
