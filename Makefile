@@ -33,12 +33,41 @@ LM_OBJECTS := $(patsubst tools/%.c,$(LM_BUILD)/%.o,$(wildcard tools/*.c))
 LM_CFLAGS := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -O2 -g -Wall -Wextra -Werror
 LM_LIBS := -ldevmapper -lblkid -ljson-c
 
+# Where "make install" puts things. DESTDIR, put before all of these, is for those
+# who make packages.
+PREFIX ?= /usr/local
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR ?= $(PREFIX)/share/man
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+RULESDIR ?= $(PREFIX)/lib/udev/rules.d
+INSTALL ?= install
+
+MANUALS := $(wildcard tools/*.[58])
+UNITS := $(wildcard tools/*.service)
+RULES := $(wildcard tools/*.rules)
+manual_path = $(MANDIR)/man$(patsubst .%,%,$(suffix $(1)))/$(notdir $(1))
+INSTALLED = $(SBINDIR)/livemigrate $(COMPLETIONDIR)/livemigrate \
+	    $(foreach m,$(MANUALS),$(call manual_path,$(m))) \
+	    $(addprefix $(UNITDIR)/,$(notdir $(UNITS))) \
+	    $(addprefix $(RULESDIR)/,$(notdir $(RULES)))
+
+# The module's sources for dkms, and its place beside the kernel's own modules.
+DKMS_NAME := dm-livemigrate/$(VERSION)
+DKMS_DIR = $(DESTDIR)/usr/src/dm-livemigrate-$(VERSION)
+MODULE_DIR := updates
+RELEASE = $(shell sed -n 's/^\#define UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
+# Only whoever has built the kernel has the key that its build asks for.
+NO_SIGN = $(if $(wildcard $(KDIR)/certs/signing_key.pem),,CONFIG_MODULE_SIG_ALL=)
+
 all: modules
 
-# The sources are linked into the folder that is built in.
-modules:
+headers:
 	@test -f $(KDIR)/Makefile || \
 		{ echo "There are no kernel headers in $(KDIR): $(ADVICE)." >&2; exit 1; }
+
+# The sources are linked into the folder that is built in.
+modules: headers
 	@mkdir -p $(BUILD)
 	@find $(BUILD) -maxdepth 1 -xtype l -delete
 	@ln -sf $(addprefix $(CURDIR)/,$(SOURCES)) $(BUILD)/
@@ -58,6 +87,41 @@ $(LM_TARGET): $(LM_OBJECTS)
 $(LM_BUILD)/%.o: tools/%.c $(wildcard tools/*.h) version.h
 	@mkdir -p $(@D)
 	$(CC) $(LM_CFLAGS) $(LM_FLAGS) -c -o $@ $<
+
+# The version, and where the command went, are written into what names them.
+install: livemigrate
+	$(INSTALL) -D -m 755 $(LM_TARGET) $(DESTDIR)$(SBINDIR)/livemigrate
+	$(INSTALL) -D -m 644 tools/livemigrate.bash-completion $(DESTDIR)$(COMPLETIONDIR)/livemigrate
+	set -e; $(foreach m,$(MANUALS),sed '/^\.TH/s/ dm-livemigrate / "dm-livemigrate $(VERSION)" /' $(m) | \
+		$(INSTALL) -D -m 644 /dev/stdin $(DESTDIR)$(call manual_path,$(m));)
+	set -e; $(foreach u,$(UNITS),sed 's,/usr/sbin/livemigrate,$(SBINDIR)/livemigrate,g' $(u) | \
+		$(INSTALL) -D -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/$(notdir $(u));)
+	set -e; $(foreach r,$(RULES),$(INSTALL) -D -m 644 $(r) $(DESTDIR)$(RULESDIR)/$(notdir $(r));)
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
+
+# depmod needs the system's own folder; who makes a package runs it elsewhere.
+modules_install: modules
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(BUILD) $(NO_BTF) $(NO_SIGN) \
+		INSTALL_MOD_PATH=$(DESTDIR) INSTALL_MOD_DIR=$(MODULE_DIR) modules_install
+	$(if $(DESTDIR),,depmod $(RELEASE))
+
+modules_uninstall: headers
+	rm -f $(DESTDIR)/lib/modules/$(RELEASE)/$(MODULE_DIR)/dm_livemigrate.ko*
+	$(if $(DESTDIR),,depmod $(RELEASE))
+
+# What dkms has of this version may be of other sources, so that goes first.
+dkms_install:
+	$(if $(DESTDIR),,$(MAKE) --no-print-directory dkms_uninstall)
+	$(INSTALL) -d $(DKMS_DIR)
+	$(INSTALL) -m 644 $(SOURCES) $(DKMS_DIR)/
+	sed 's/#MODULE_VERSION#/$(VERSION)/' dkms.conf >$(DKMS_DIR)/dkms.conf
+	$(if $(DESTDIR),,dkms install $(DKMS_NAME))
+
+dkms_uninstall:
+	$(if $(DESTDIR),,test -z "$$(dkms status $(DKMS_NAME))" || dkms remove $(DKMS_NAME) --all)
+	rm -rf $(DKMS_DIR)
 
 setup:
 	@tests/setup.sh $(KERNEL)
@@ -85,6 +149,11 @@ help:
 	@echo 'make              build the module for the running kernel, or for KDIR=folder'
 	@echo '                  or KERNEL=6.1 (a name of tests/kernels.list)'
 	@echo 'make livemigrate  build the command livemigrate'
+	@echo 'make install      the command, its pages and rules, below PREFIX=/usr/local;'
+	@echo '                  make uninstall takes them away; DESTDIR=folder for packages'
+	@echo 'make modules_install  the module into the kernel that it was built for'
+	@echo 'make dkms_install     or into each kernel, now and later, through dkms;'
+	@echo '                  modules_uninstall, dkms_uninstall take it away'
 	@echo 'make setup        as root: install what the tests need, fetch the kernels'
 	@echo 'make check        all tests'
 	@echo 'make check-build  builds without a warning, sparse, checkpatch, shellcheck'
@@ -99,4 +168,5 @@ help:
 	@echo 'make demo         a migration, live, in a virtual machine'
 	@echo 'make clean        remove what was built'
 
-.PHONY: all modules tools livemigrate setup check check-build check-unit check-vm check-power check-long check-debug check-kcsan demo clean help
+.PHONY: all headers modules tools livemigrate install uninstall modules_install modules_uninstall \
+	dkms_install dkms_uninstall setup check check-build check-unit check-vm check-power check-long check-debug check-kcsan demo clean help
