@@ -25,7 +25,8 @@
 /*
  * Since 6.11 a queue's features are part of its limits: stacking them clears
  * what one leg lacks, and hands stable writes on.  Before, dm asks each leg that
- * it is shown.
+ * it is shown, and some kernels the target, too.  For others the flag is set on
+ * resume, after dm has set its own.
  */
 #ifdef BLK_FEAT_POLL
 #define lm_bdev_polls(bdev) \
@@ -37,8 +38,24 @@
 #define lm_bdev_polls(bdev) \
 	test_bit(QUEUE_FLAG_POLL, &bdev_get_queue(bdev)->queue_flags)
 #define lm_keep_features(limits, told) do { } while (0)
+#ifdef LM_HAVE_NEEDS_STABLE_WRITES
 #define lm_need_stable_writes(ti, bdev) \
 	((ti)->needs_stable_writes = bdev_stable_writes(bdev))
+#else
+#define lm_need_stable_writes(ti, bdev) do { } while (0)
+#define LM_STABLE_WRITES_ON_RESUME
 #endif
+#endif
+
+static inline void lm_resume_stable_writes(struct dm_target *ti,
+					   struct block_device *bdev)
+{
+#ifdef LM_STABLE_WRITES_ON_RESUME
+	struct gendisk *disk = dm_disk(dm_table_get_md(ti->table));
+
+	if (bdev_stable_writes(bdev))
+		blk_queue_flag_set(QUEUE_FLAG_STABLE_WRITES, disk->queue);
+#endif
+}
 
 #endif

@@ -626,6 +626,8 @@ static void lm_resume(struct dm_target *ti)
 {
 	struct lm_target *t = ti->private;
 
+	if (!lm_phase_is_final(t->m))
+		lm_resume_stable_writes(ti, lm_leg_bdev(t, LM_DEST));
 	lm_watch_start(t);
 	lm_copier_start(t);
 	lm_verify_start(t);
