@@ -55,6 +55,7 @@ INSTALLED = $(SBINDIR)/livemigrate $(COMPLETIONDIR)/livemigrate \
 # The module's sources for dkms, and its place beside the kernel's own modules.
 DKMS_NAME := dm-livemigrate/$(VERSION)
 DKMS_DIR = $(DESTDIR)/usr/src/dm-livemigrate-$(VERSION)
+DKMS_KERNELS ?= $(patsubst /lib/modules/%/build,%,$(wildcard /lib/modules/*/build))
 MODULE_DIR := updates
 RELEASE = $(shell sed -n 's/^\#define UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
 # Only whoever has built the kernel has the key that its build asks for.
@@ -111,17 +112,23 @@ modules_uninstall: headers
 	rm -f $(DESTDIR)/lib/modules/$(RELEASE)/$(MODULE_DIR)/dm_livemigrate.ko*
 	$(if $(DESTDIR),,depmod $(RELEASE))
 
-# What dkms has of this version may be of other sources, so that goes first.
+# What dkms has of this version may be of other sources, so that goes first. With 77
+# dkms says that a kernel is too old, or lacks what dkms.conf asks for.
 dkms_install:
 	$(if $(DESTDIR),,$(MAKE) --no-print-directory dkms_uninstall)
 	$(INSTALL) -d $(DKMS_DIR)
 	$(INSTALL) -m 644 $(SOURCES) $(DKMS_DIR)/
 	sed 's/#MODULE_VERSION#/$(VERSION)/' dkms.conf >$(DKMS_DIR)/dkms.conf
-	$(if $(DESTDIR),,dkms install $(DKMS_NAME))
+	$(if $(DESTDIR),,dkms add $(DKMS_NAME))
+	$(if $(DESTDIR),,set -e; for k in $(DKMS_KERNELS); do \
+		dkms install $(DKMS_NAME) -k $$k || test $$? = 77; done)
 
 dkms_uninstall:
 	$(if $(DESTDIR),,test -z "$$(dkms status $(DKMS_NAME))" || dkms remove $(DKMS_NAME) --all)
 	rm -rf $(DKMS_DIR)
+
+deb:
+	@tests/packages/build
 
 setup:
 	@tests/setup.sh $(KERNEL)
@@ -135,11 +142,14 @@ check:
 check-long:
 	@POWER_ROUNDS=$(or $(POWER_ROUNDS),100) CELLS=$(or $(CELLS),all) tests/check
 
-check-build check-unit check-vm check-power check-debug check-kcsan: check-%:
+check-build check-unit check-vm check-power check-packages check-debug check-kcsan: check-%:
 	@tests/check $*
 
 demo:
 	@tests/vm/run $(if $(KERNEL),-k $(KERNEL)) --console tests/demo/demo.sh
+
+version:
+	@echo $(VERSION)
 
 clean:
 	rm -rf build
@@ -154,6 +164,7 @@ help:
 	@echo 'make modules_install  the module into the kernel that it was built for'
 	@echo 'make dkms_install     or into each kernel, now and later, through dkms;'
 	@echo '                  modules_uninstall, dkms_uninstall take it away'
+	@echo 'make deb          packages for Debian, into build/deb'
 	@echo 'make setup        as root: install what the tests need, fetch the kernels'
 	@echo 'make check        all tests'
 	@echo 'make check-build  builds without a warning, sparse, checkpatch, shellcheck'
@@ -165,8 +176,11 @@ help:
 	@echo 'make check-debug  the cases in a kernel with KASAN, lockdep and the like, built once'
 	@echo '                  (ten minutes) and slow (hours for all); not part of make check'
 	@echo 'make check-kcsan  the same in a kernel that looks for data races'
+	@echo 'make check-packages  lintian, and the packages in small Debians of two suites'
+	@echo '                  (downloads 300 MB, once); not part of make check'
 	@echo 'make demo         a migration, live, in a virtual machine'
 	@echo 'make clean        remove what was built'
 
 .PHONY: all headers modules tools livemigrate install uninstall modules_install modules_uninstall \
-	dkms_install dkms_uninstall setup check check-build check-unit check-vm check-power check-long check-debug check-kcsan demo clean help
+	dkms_install dkms_uninstall deb setup check check-build check-unit check-vm check-power \
+	check-long check-debug check-kcsan check-packages demo version clean help
