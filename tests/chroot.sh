@@ -35,7 +35,6 @@ make_root()
 enter_root()
 {
 	mount -t proc proc "$1/proc"
-	mount -t sysfs -o ro sysfs "$1/sys"
 	mount --bind "$ROOTS/archives-$2" "$1/var/cache/apt/archives"
 	cp /etc/resolv.conf "$1/etc/resolv.conf"
 }
@@ -44,7 +43,7 @@ enter_root()
 leave_root()
 {
 	local at
-	for at in proc sys var/cache/apt/archives; do
+	for at in proc var/cache/apt/archives; do
 		! mountpoint -q "$1/$at" || umount -l "$1/$at"
 	done
 }
