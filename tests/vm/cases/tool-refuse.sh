@@ -63,7 +63,9 @@ refused 9 'is a thin-pool' start pool --to /dev/vdc
 dmsetup remove pool
 
 note "--- the destination"
-refused 9 'There is no destination /dev/vdz' start vm1 --to /dev/vdz
+refused 9 'There is no destination /dev/vdz: .* or name what is to be made' start vm1 --to /dev/vdz
+refused 2 'thin is for a new logical volume' start vm1 --to /dev/vdc --thin pool
+refused 2 'preallocate is for a new image' start vm1 --to /dev/vdc --preallocate
 refused 9 'is a file' start vm1 --to /vm/case.sh
 refused 9 'is no block device' start vm1 --to /dev/null
 refused 9 'too small: it has 32768 sectors' start vm1 --to /dev/vdd
@@ -170,6 +172,7 @@ refused 9 'the source cannot be deleted' run vm1 --to /dev/vdb --delete-source
 
 note "--- while it migrates"
 tool start vm1 --to /dev/vdb --paused
+refused 9 '/dev/vdb was not made by livemigrate' abort vm1 --delete-dest
 refused 3 'migrates already' start vm1 --to /dev/vdc --force
 refused 9 'hidden source' start vm1-livemigrate_src --to /dev/vdc --force
 node other /dev/vdf
