@@ -4,6 +4,7 @@
 #include "image.h"
 #include "loop.h"
 #include "lvm.h"
+#include "nbd.h"
 #include "say.h"
 
 #include <stdlib.h>
@@ -46,12 +47,7 @@ static int raw_stop(const struct state *state)
 
 static char *raw_removal(const struct state *state)
 {
-	char *node = loop_serving(state->object.id), *text;
-
-	text = node ? format("losetup --detach %s && rm %s", node, state->object.name) :
-		      format("rm %s", state->object.name);
-	free(node);
-	return text;
+	return loop_removal(state->object.name, state->object.id);
 }
 
 static int nothing(const struct state *state)
@@ -59,6 +55,45 @@ static int nothing(const struct state *state)
 	(void)state;
 	return DONE;
 }
+
+/* ------------------------------------------------------------------------
+ * QEMU's images, by qemu-nbd
+ */
+
+static int qemu_check(const struct state *state, const struct dm_device *source, bool force)
+{
+	int code = image_check(state, source, force);
+
+	return code ? code : nbd_check(state->object.name);
+}
+
+static int qemu_serve(const struct state *state, char **node)
+{
+	*node = nbd_serving(state->object.id);
+	return *node ? DONE : nbd_attach(state->object.name,
+					 image_format(state->object.kind),
+					 state->sectors, state->object.fresh, node);
+}
+
+/* From now on there is no other leg to go back to: a long wait is better than an error. */
+static int qemu_keep(const struct state *state)
+{
+	return nbd_set_timeout(state->dest.path, 0);
+}
+
+static int qemu_stop(const struct state *state)
+{
+	return nbd_detach(state->object.id);
+}
+
+static char *qemu_removal(const struct state *state)
+{
+	return nbd_removal(state->object.name, state->object.id);
+}
+
+/* ------------------------------------------------------------------------
+ * All kinds
+ */
 
 static char *volume_removal(const struct state *state)
 {
@@ -70,6 +105,12 @@ static const struct dest_kind kinds[] = {
 	  volume_removal },
 	{ "raw", ".raw", image_check, image_make, raw_serve, nothing, raw_stop,
 	  image_unmake, raw_removal },
+	{ "qcow2", ".qcow2", qemu_check, image_make, qemu_serve, qemu_keep, qemu_stop,
+	  image_unmake, qemu_removal },
+	{ "vhdx", ".vhdx", qemu_check, image_make, qemu_serve, qemu_keep, qemu_stop,
+	  image_unmake, qemu_removal },
+	{ "vhd", ".vhd", qemu_check, image_make, qemu_serve, qemu_keep, qemu_stop,
+	  image_unmake, qemu_removal },
 };
 
 /* What was there before is let alone. */

@@ -179,7 +179,7 @@ static int take_geometry(const char *role, int fd, struct blockdev *bd)
 int blockdev_get(const char *role, const char *path, struct blockdev *bd)
 {
 	const char *hint = strcmp(role, "destination") ? "" :
-			   ", or name what is to be made: a logical volume, VG/LV, or an image, which ends in .raw";
+			   ", or name what is to be made: a logical volume, VG/LV, or an image, which ends in .raw, .qcow2, .vhdx or .vhd";
 	struct stat st;
 	int fd, code;
 

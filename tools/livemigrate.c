@@ -23,7 +23,7 @@ static const struct {
 	const char *help;
 } options[NR_OPTIONS] = {
 	[OPT_TO] = { "to", "DEST", TEXT,
-		"the destination: a block device, or what is to be made: VG/LV, FILE.raw" },
+		"a block device, or what is to be made: VG/LV, FILE.raw, .qcow2, .vhdx, .vhd" },
 	[OPT_METADATA] = { "metadata", "DEV", TEXT,
 		"keep the state on DEV, so that the migration survives a crash" },
 	[OPT_RATE] = { "rate", "RATE", RATE,

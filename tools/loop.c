@@ -98,6 +98,16 @@ char *loop_serving(const char *id)
 	return NULL;
 }
 
+char *loop_removal(const char *path, const char *id)
+{
+	char *node = loop_serving(id), *text;
+
+	text = node ? format("losetup --detach %s && rm %s", node, path) :
+		      format("rm %s", path);
+	free(node);
+	return text;
+}
+
 /* ------------------------------------------------------------------------
  * On and off
  */

@@ -20,6 +20,9 @@ struct loop_backing {
 bool loop_backing_get(dev_t dev, struct loop_backing *backing);
 void loop_backing_free(struct loop_backing *backing);
 
+/* A command that takes it down and removes the file; to be freed. */
+char *loop_removal(const char *path, const char *id);
+
 /* Exit codes, after a sentence. */
 
 /* Serves the file at @path, with blocks of @block bytes; @node is to be freed. */

@@ -4,6 +4,7 @@
 #include "image.h"
 #include "loop.h"
 #include "lvm.h"
+#include "nbd.h"
 #include "say.h"
 
 #include <errno.h>
@@ -162,14 +163,36 @@ static int loop_remove(const struct state *state)
 	return code ? code : image_delete(state->source_object, state->source_id);
 }
 
-static char *loop_removal(const struct state *state)
+static char *its_loop_removal(const struct state *state)
 {
-	char *node = loop_serving(state->source_id), *text;
+	return loop_removal(state->source_object, state->source_id);
+}
 
-	text = node ? format("losetup --detach %s && rm %s", node, state->source_object) :
-		      format("rm %s", state->source_object);
-	free(node);
-	return text;
+/* ------------------------------------------------------------------------
+ * An image of QEMU's, served by a qemu-nbd
+ */
+
+static bool nbd_is(const struct dm_device *device, const struct dm_table *original,
+		   char **name, char **id)
+{
+	dev_t below;
+
+	(void)device;
+	return is_mapping(original, &below) &&
+	       device_sectors(below) < dm_table_len(original) + ROUNDING &&
+	       nbd_image(below, name, id);
+}
+
+static int nbd_remove(const struct state *state)
+{
+	int code = nbd_detach(state->source_id);
+
+	return code ? code : image_delete(state->source_object, state->source_id);
+}
+
+static char *its_nbd_removal(const struct state *state)
+{
+	return nbd_removal(state->source_object, state->source_id);
 }
 
 /* ------------------------------------------------------------------------
@@ -232,8 +255,9 @@ static const struct source_kind kinds[] = {
 	  own_caution },
 	{ "volume", volume_is, volume_cannot, volume_remove, "the logical volume",
 	  volume_removal, NULL },
-	{ "loop", loop_is, image_cannot, loop_remove, "the file", loop_removal,
+	{ "loop", loop_is, image_cannot, loop_remove, "the file", its_loop_removal,
 	  NULL },
+	{ "nbd", nbd_is, image_cannot, nbd_remove, "the image", its_nbd_removal, NULL },
 	{ "disk", disk_is, disk_cannot, disk_remove, "the device", no_removal, NULL },
 	{ "table", table_is, table_cannot, table_remove, "a table", no_removal, NULL },
 };

@@ -10,6 +10,7 @@
 #include "image.h"
 #include "kmsg.h"
 #include "lvm.h"
+#include "nbd.h"
 #include "progress.h"
 #include "report.h"
 #include "say.h"
@@ -316,6 +317,8 @@ static void test_dest_names(void)
 	below = format("%s/vg0/vm1.raw", folder);
 	CHECK(means("/nowhere/vm1.raw", "raw", "/nowhere/vm1.raw"));
 	CHECK(means("new.raw", "raw", here));
+	CHECK(means("/x/a.qcow2", "qcow2", "/x/a.qcow2") && means("/x/a.vhdx", "vhdx", "/x/a.vhdx"));
+	CHECK(means("/x/a.vhd", "vhd", "/x/a.vhd") && means("/x/a.vhd.old", "device", ""));
 	CHECK(means("/dev/null", "device", "") && means("/nowhere/vm1", "device", ""));
 	CHECK(means("/nowhere/.raw", "device", "") && means("/dev/x.raw", "device", ""));
 	CHECK(means("vg0/vm1", "volume", "vg0/vm1") && means("/dev/vg0/vm-1", "volume", "vg0/vm-1"));
@@ -395,6 +398,79 @@ static void test_lvm(void)
 	done("what lvm2 says of a volume");
 }
 
+static bool argument_is(const char *line, size_t len, const char *wanted)
+{
+	const char *found = nbd_argument(line, len);
+
+	return wanted ? found && !strcmp(found, wanted) : !found;
+}
+
+#define ARGUMENT_IS(line, wanted) argument_is(line, sizeof(line), wanted)
+
+static void test_nbd(void)
+{
+	static const char * const plain[] = {
+		"qemu-nbd", "--fork", "--persistent", "--connect=/dev/nbd7",
+		"--format=vpc", "--cache=none", "--discard=unmap", "--detect-zeroes=unmap",
+		"--pid-file=/run/livemigrate-nbd7.pid", "--", "/x.vhd", NULL,
+	};
+	struct nbd_words words;
+	int i;
+
+	nbd_words(&words, "/dev/nbd7", "/x.vhd", "vpc", true, false);
+	for (i = 0; plain[i]; i++)
+		CHECK(words.argv[i] && !strcmp(words.argv[i], plain[i]));
+	CHECK(!words.argv[i]);
+	nbd_words_free(&words);
+	/* The same in a scope of systemd's. */
+	nbd_words(&words, "/dev/nbd7", "/x.vhd", "vpc", false, true);
+	CHECK(!strcmp(words.argv[0], "systemd-run") && !strcmp(words.argv[1], "--scope"));
+	CHECK(!strcmp(words.argv[4], "--unit=livemigrate-nbd7"));
+	CHECK(!strcmp(words.argv[6], "--") && !strcmp(words.argv[7], "qemu-nbd"));
+	CHECK(!strcmp(words.argv[12], "--cache=writeback"));
+	for (i = 0; words.argv[i]; i++)
+		;
+	CHECK(i == 18 && !strcmp(words.argv[17], "/x.vhd"));
+	nbd_words_free(&words);
+	done("how a qemu-nbd is started");
+
+	CHECK(ARGUMENT_IS("qemu-nbd\0--fork\0--connect=/dev/nbd7\0--\0/x.vhd", "/x.vhd"));
+	CHECK(ARGUMENT_IS("qemu-nbd\0-c\0/dev/nbd0\0-f\0qcow2\0a b", "a b"));
+	CHECK(ARGUMENT_IS("qemu-nbd\0-c\0/dev/nbd0\0-r\0x", NULL));
+	CHECK(ARGUMENT_IS("qemu-nbd\0--offset=512\0-c\0/dev/nbd0\0x", NULL));
+	CHECK(ARGUMENT_IS("qemu-nbd\0--snap\0-c\0/dev/nbd0\0x", NULL));
+	CHECK(ARGUMENT_IS("qemu-nbd\0x\0-c", NULL) && ARGUMENT_IS("qemu-nbd", NULL));
+	CHECK(!nbd_argument("qemu-nbd", 8) && !nbd_argument("", 0));
+	done("which image a qemu-nbd serves");
+}
+
+static void test_formats(void)
+{
+	struct dest_object object = { .kind = (char *)"vhd" };
+	const char *argv[12];
+	char *size;
+
+	image_argv(&object, "/x.vhd", 264242688, &size, argv);
+	CHECK(!strcmp(argv[0], "qemu-img") && !strcmp(argv[4], "vpc"));
+	CHECK(!strcmp(argv[6], "force_size=on") && !strcmp(argv[7], "/x.vhd"));
+	CHECK(!strcmp(argv[8], "264242688") && !argv[9]);
+	free(size);
+	object.preallocate = true;
+	image_argv(&object, "/x.vhd", 512, &size, argv);
+	CHECK(!strcmp(argv[6], "force_size=on,subformat=fixed"));
+	free(size);
+	object.kind = (char *)"qcow2";
+	image_argv(&object, "/x", 512, &size, argv);
+	CHECK(!strcmp(argv[6], "preallocation=falloc"));
+	free(size);
+	object.preallocate = false;
+	image_argv(&object, "/x", 512, &size, argv);
+	CHECK(!strcmp(argv[5], "/x") && !argv[7]);
+	free(size);
+	CHECK(!image_format("raw") && !strcmp(image_format("vhdx"), "vhdx"));
+	done("how qemu-img is told what to make");
+}
+
 static void test_children(void)
 {
 	const char * const good[] = { "sh", "-c", "echo one; echo two >&2; env", NULL };
@@ -441,6 +517,8 @@ int main(void)
 	test_dest_names();
 	test_images();
 	test_lvm();
+	test_nbd();
+	test_formats();
 	test_children();
 	printf("1..%d\n", number);
 	return failed != 0;

@@ -8,20 +8,16 @@
 # served again. The source is deleted only if it is still what it was.
 #
 # vm: livemigrate=sanitized disks=16M,120M,16M,8M timeout=240
-# vm: files=tests/vm/tool.sh modules=loop
+# vm: files=tests/vm/legs.sh,tests/vm/tool.sh modules=loop
 
 . /vm/lib.sh
+. legs.sh
 . tool.sh
 
 mkfs.ext4 -q /dev/vdb
 mount /dev/vdb /mnt
 rmdir /mnt/lost+found
-# With a partition table of one partition: nobody but the guest has to look at it.
-dd if=/dev/urandom of=/dev/vda bs=1M count=10 conv=notrunc,fsync 2>/dev/null
-dd if=/dev/zero of=/dev/vda bs=512 count=1 conv=notrunc 2>/dev/null
-printf '\000\000\000\000\203\000\000\000\000\010\000\000\000\020\000\000' |
-	dd of=/dev/vda bs=1 seek=446 conv=notrunc 2>/dev/null
-printf '\125\252' | dd of=/dev/vda bs=1 seek=510 conv=notrunc,fsync 2>/dev/null
+dd if=/dev/urandom of=/dev/vda bs=1M count=8 conv=notrunc,fsync 2>/dev/null
 
 # on DEVICE: vm1 is a plain mapping of it.
 on()
@@ -151,7 +147,8 @@ tool abort vm1 --delete-dest
 all_clear
 files vm4.raw
 
-note "--- another boot"
+note "--- another boot; nobody but the guest looks for its partitions"
+one_partition /dev/mapper/vm1
 dd if=/dev/zero of=/dev/vdd bs=1M count=8 conv=fsync,notrunc 2>/dev/null
 data=$(md5sum </dev/mapper/vm1)
 tool start vm1 --to /mnt/vm5.raw --metadata /dev/vdd

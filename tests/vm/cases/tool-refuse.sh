@@ -85,13 +85,10 @@ refused 9 'read-only' start vm1 --to /dev/loop0
 losetup -d /dev/loop0
 
 note "--- partitions"
-# One, of 16 MiB from sector 2048 on.
-printf '\000\000\000\000\203\000\000\000\000\010\000\000\000\200\000\000' |
-	dd of=/dev/vdf bs=1 seek=446 conv=notrunc 2>/dev/null
-printf '\125\252' | dd of=/dev/vdf bs=1 seek=510 conv=notrunc,fsync 2>/dev/null
+one_partition /dev/vdf
 blockdev --rereadpt /dev/vdf
 [ -b /dev/vdf1 ] || die "there is no partition"
-dmsetup create part --table "0 32768 linear /dev/vdf1 0"
+dmsetup create part --table "0 2048 linear /dev/vdf1 0"
 refused 9 'part of the source' start part --to /dev/vdf
 dmsetup remove part
 refused 9 'holds a partition table \(dos\)' start vm1 --to /dev/vdf
