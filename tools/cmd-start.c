@@ -138,7 +138,7 @@ static int make_dest(struct start *s)
 	if (!dest_is_made(s->state))
 		return DONE;
 	code = dest_make(s->state, &s->device);
-	if (code && !state_forget(s->state))
+	if (code && !dest_unmake(s->state) && !state_forget(s->state))
 		remark("%s runs as before: nothing has changed.", s->state->name);
 	return code;
 }

@@ -327,8 +327,6 @@ int dest_make(struct state *state, const struct dm_device *source)
 		code = kind_of(state)->make(state);
 	if (!code)
 		code = serve(state, source);
-	if (code)
-		dest_unmake(state);
 	return code;
 }
 

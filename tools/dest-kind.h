@@ -30,7 +30,7 @@ const char *dest_name(const struct state *state);
 int dest_check(const struct state *state, const struct dm_device *source, bool force);
 /*
  * Makes it, and sets state->dest. What is made is recorded before, so that it can be
- * taken back after a crash. On failure nothing is left of it.
+ * taken back, after a crash, too.
  */
 int dest_make(struct state *state, const struct dm_device *source);
 /* Takes it back if the target has not run on it yet. */

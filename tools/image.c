@@ -26,6 +26,7 @@ char *file_id(const struct stat *st)
 
 bool file_is(const char *path, const char *id, bool moved)
 {
+	const char *inode;
 	struct stat st;
 	char *now;
 	bool is;
@@ -33,8 +34,8 @@ bool file_is(const char *path, const char *id, bool moved)
 	if (stat(path, &st) || !S_ISREG(st.st_mode))
 		return false;
 	now = file_id(&st);
-	is = moved && *id ? !strcmp(strrchr(now, ':'), strrchr(id, ':')) :
-			    !strcmp(now, id);
+	inode = strrchr(id, ':');
+	is = moved && inode ? !strcmp(strrchr(now, ':'), inode) : !strcmp(now, id);
 	free(now);
 	return is;
 }
@@ -49,6 +50,8 @@ static char *folder_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
+	if (!slash)
+		return copy_of(".");
 	return slash == path ? copy_of("/") :
 			       format("%.*s", (int)(slash - path), path);
 }

@@ -225,7 +225,6 @@ char *nbd_removal(const char *path, const char *id)
 	return text;
 }
 
-/* One whose server has died keeps its size for as long as somebody has it open. */
 static bool is_free(const char *node, const char *id)
 {
 	char *size = line_of_node(node, "size");
@@ -234,6 +233,27 @@ static bool is_free(const char *node, const char *id)
 	(void)id;
 	free(size);
 	return is;
+}
+
+/* One whose server has died keeps its size. */
+static bool is_unused(const char *node, const char *id)
+{
+	int fd;
+
+	(void)id;
+	if (server_of(node))
+		return false;
+	fd = open(node, O_RDONLY | O_EXCL | O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+static char *find_free(void)
+{
+	char *node = find(is_free, NULL);
+
+	return node ? node : find(is_unused, NULL);
 }
 
 /* ------------------------------------------------------------------------
@@ -273,7 +293,7 @@ int nbd_check(const char *path)
 	code = want_module(path);
 	if (code)
 		return code;
-	node = find(is_free, NULL);
+	node = find_free();
 	if (!node)
 		code = fail(UNABLE, "All nbd devices are in use, and it takes one to serve %s: end one (qemu-nbd --disconnect), or load the module nbd with a larger nbds_max.",
 			    path);
@@ -414,7 +434,7 @@ int nbd_attach(const char *path, const char *format, uint64_t sectors, bool empt
 		code = check_scan(path, empty);
 	for (tries = 0; !code && taken && tries < TRIES; tries++) {
 		free(*node);
-		*node = find(is_free, NULL);
+		*node = find_free();
 		if (!*node)
 			break;
 		code = attach_at(*node, path, format, sectors, &taken);

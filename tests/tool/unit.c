@@ -444,6 +444,43 @@ static void test_nbd(void)
 	done("which image a qemu-nbd serves");
 }
 
+/* qemu-img takes it, and the image has the size that was asked for. */
+static void test_qemu_image(const char *kind, bool preallocate)
+{
+	char folder[] = "/tmp/livemigrate-unit.XXXXXX", *path;
+	struct state *state = some_state("vm1");
+	const char *argv[] = { "qemu-img", "info", "-f", image_format(kind), NULL, NULL };
+	struct child child;
+
+	CHECK(mkdtemp(folder));
+	setenv("LIVEMIGRATE_STATE_DIR", folder, 1);
+	path = format("%s/vm1.%s", folder, kind);
+	argv[4] = path;
+	state->sectors = 20480;
+	CHECK(!dest_parse(path, NULL, preallocate, &state->object));
+	CHECK(!image_make(state) && state->zeroed);
+	CHECK(file_is(path, state->object.id, false));
+	CHECK(!child_run(argv, &child) && !child.status);
+	CHECK(strstr(child.out, "(10485760 bytes)"));
+	child_free(&child);
+	CHECK(!image_unmake(state) && access(path, F_OK));
+	CHECK(!state_forget(state) && !rmdir(folder));
+	state_free(state);
+	free(path);
+}
+
+static void test_qemu_images(void)
+{
+	static const char * const kinds[] = { "qcow2", "vhdx", "vhd" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(kinds); i++) {
+		test_qemu_image(kinds[i], false);
+		test_qemu_image(kinds[i], true);
+	}
+	done("images of QEMU's kinds are made, as large as they shall be");
+}
+
 static void test_formats(void)
 {
 	struct dest_object object = { .kind = (char *)"vhd" };
@@ -519,6 +556,7 @@ int main(void)
 	test_lvm();
 	test_nbd();
 	test_formats();
+	test_qemu_images();
 	test_children();
 	printf("1..%d\n", number);
 	return failed != 0;

@@ -42,7 +42,7 @@ files()
 # dest_of: the node that vm1's record has.
 dest_of()
 {
-	livemigrate status vm1 --json | sed -n 's/.*"path": "\(\/dev\/nbd[0-9]*\)".*/\1/p'
+	livemigrate status vm1 --json | sed -n 's/.*"path": *"\(\/dev\/nbd[0-9]*\)".*/\1/p'
 }
 
 timeout_of()
