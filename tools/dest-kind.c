@@ -10,8 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define VOLUME	"volume"
+/* Tenths of a second. */
+#define CURIOSITY 50
 
 struct dest_kind {
 	const char *name;
@@ -294,6 +297,21 @@ int dest_check(const struct state *state, const struct dm_device *source, bool f
  * Making it, and back
  */
 
+/* udev and the like look at what is new, for a moment. */
+static void let_them_look(dev_t dev)
+{
+	const struct timespec tenth = { 0, 100000000 };
+	char *user = device_user(dev);
+	int i;
+
+	for (i = 0; user && i < CURIOSITY; i++) {
+		nanosleep(&tenth, NULL);
+		free(user);
+		user = device_user(dev);
+	}
+	free(user);
+}
+
 /* What is served must fit like any other; what lies on it is ours. */
 static int serve(struct state *state, const struct dm_device *source)
 {
@@ -306,6 +324,7 @@ static int serve(struct state *state, const struct dm_device *source)
 	if (!code) {
 		set(&state->dest.path, copy_of(node));
 		state->dest.dev = bd.dev;
+		let_them_look(bd.dev);
 		code = check_dest("destination", &bd, source, state->sectors, true);
 	}
 	blockdev_free(&bd);

@@ -172,8 +172,30 @@ files vm5.raw
 all_clear
 [ "$(md5sum </dev/mapper/vm1)" = "$data" ] || die "the data has changed"
 
-note "--- killed at each call"
 export ASAN_OPTIONS=detect_leaks=0
+note "--- killed while the source is deleted"
+n=0 status=99 last=vm5.raw
+while [ $status -eq 99 ]; do
+	n=$((n + 5)) status=0
+	livemigrate start vm1 --to "/mnt/k$n.raw" >/dev/null
+	livemigrate wait vm1 >/dev/null
+	livemigrate cutover vm1 >/dev/null
+	killat $n --from flock --changing livemigrate commit vm1 --delete-source >/run/killed 2>&1 || status=$?
+	[ $status -eq 99 ] || [ $status -eq 0 ] || die "it ended with $status: $(cat /run/killed)"
+	note "$(tail -n 1 /run/killed)"
+	[ -f "/mnt/k$n.raw" ] || die "the dest is gone"
+	[ -z "$(livemigrate list)" ] || livemigrate resume vm1 >/dev/null
+	# Killed before that was recorded.
+	[ -z "$(livemigrate list)" ] || livemigrate commit vm1 --delete-source >/dev/null
+	all_clear
+	files "k$n.raw"
+	last=k$n.raw
+done
+[ $n -gt 20 ] || die "it was killed too seldom"
+mv "/mnt/$last" /mnt/vm5.raw
+[ "$(md5sum </dev/mapper/vm1)" = "$data" ] || die "the data has changed"
+
+note "--- killed at each call of start"
 n=0 status=99
 while [ $status -eq 99 ]; do
 	n=$((n + 1)) status=0
