@@ -290,9 +290,11 @@ int image_unmake(const struct state *state)
 {
 	const struct dest_object *object = &state->object;
 	char *path = own_name(state);
+	struct stat st;
 	int code = DONE;
 
-	if (unlink(path) && errno != ENOENT && errno != ENOTDIR)
+	/* On a file system that is read-only not even what is not there can be removed. */
+	if (!lstat(path, &st) && unlink(path))
 		code = fail(FAILED, "%s cannot be removed: %s.", path, strerror(errno));
 	free(path);
 	/* Another one of that name is not ours. */

@@ -152,9 +152,9 @@ all_clear
 
 note "--- killed"
 export ASAN_OPTIONS=detect_leaks=0
-n=1 status=99
+n=0 status=99
 while [ $status -eq 99 ]; do
-	n=$((n + 3)) status=0
+	n=$((n + 5)) status=0
 	killat $n --from flock --changing livemigrate start plain --to vg1/new --paused >/run/killed 2>&1 || status=$?
 	[ $status -eq 99 ] || [ $status -eq 0 ] || die "it ended with $status: $(cat /run/killed)"
 	note "$(tail -n 1 /run/killed)"

@@ -14,6 +14,8 @@
 . legs.sh
 . tool.sh
 
+# Where qemu-nbd has its sockets.
+mkdir -p /var/lock
 mkfs.ext4 -q /dev/vdb
 mount /dev/vdb /mnt
 rmdir /mnt/lost+found
@@ -154,8 +156,9 @@ qemu-nbd --disconnect "$nbd" >/dev/null
 wait_until 10 rmmod nbd || die "nbd cannot be unloaded"
 sed -i 's/"boot": *"[^"]*"/"boot": "another"/' $STATES/vm1.json
 dmsetup create vm1 --table "0 32768 linear /dev/vda 0"
+# The kernel makes 15 of it.
 modprobe nbd max_part=8
-kept 7 'loaded with max_part=8, so the host would look' resume vm1
+kept 7 'loaded with max_part=15, so the host would look' resume vm1
 rmmod nbd
 tool resume vm1
 files d.qcow2
