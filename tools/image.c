@@ -286,19 +286,25 @@ int image_delete(const char *path, const char *id)
 	return DONE;
 }
 
+/* Device numbers are given anew at each boot; inodes stay. */
 int image_unmake(const struct state *state)
 {
 	const struct dest_object *object = &state->object;
 	char *path = own_name(state);
 	struct stat st;
+	char *boot = this_boot();
+	bool moved = strcmp(state->boot, boot);
 	int code = DONE;
 
+	free(boot);
 	/* On a file system that is read-only not even what is not there can be removed. */
 	if (!lstat(path, &st) && unlink(path))
 		code = fail(FAILED, "%s cannot be removed: %s.", path, strerror(errno));
 	free(path);
 	/* Another one of that name is not ours. */
-	if (!code && *object->id && file_is(object->name, object->id, false))
-		code = image_delete(object->name, object->id);
+	if (!code && *object->id && file_is(object->name, object->id, moved) &&
+	    (unlink(object->name) || sync_folder(object->name)))
+		code = fail(FAILED, "The image %s cannot be removed: %s.", object->name,
+			    strerror(errno));
 	return code;
 }

@@ -19,7 +19,7 @@
 
 struct volume {
 	char *text;		/* what the others are pieces of */
-	char *vg, *lv, *vg_uuid, *lv_uuid, *attr, *extent, *tags;
+	char *vg, *lv, *vg_uuid, *lv_uuid, *attr, *extent, *shared, *tags;
 };
 
 /* ------------------------------------------------------------------------
@@ -155,19 +155,20 @@ static void volume_free(struct volume *v)
 /* Of @vg (NULL: all) the first that @select says: 0, else -1 with @why or NULL, none. */
 static int find(const char *vg, const char *select, struct volume *v, char **why)
 {
-	char *field[7];
+	char *field[8];
 
 	memset(v, 0, sizeof(*v));
-	v->text = report("lvs", "vg_name,lv_name,vg_uuid,lv_uuid,lv_attr,vg_extent_size,lv_tags",
+	v->text = report("lvs", "vg_name,lv_name,vg_uuid,lv_uuid,lv_attr,vg_extent_size,vg_lock_type,lv_tags",
 			 select, vg, why);
-	if (v->text && lvm_fields(v->text, field, 7)) {
+	if (v->text && lvm_fields(v->text, field, 8)) {
 		v->vg = field[0];
 		v->lv = field[1];
 		v->vg_uuid = field[2];
 		v->lv_uuid = field[3];
 		v->attr = field[4];
 		v->extent = field[5];
-		v->tags = field[6];
+		v->shared = field[6];
+		v->tags = field[7];
 		return 0;
 	}
 	volume_free(v);
@@ -487,6 +488,10 @@ static char *cannot(const struct volume *v, uint64_t left, bool own)
 	if (v->attr[0] != '-' && (own || v->attr[0] != 'V'))
 		return format("%s/%s is no plain volume (its attributes are %s): delete it by hand",
 			      v->vg, v->lv, v->attr);
+	/* Other hosts' lvm2 must hear of it, which takes the device's own lock. */
+	if (own && *v->shared && strcmp(v->shared, "none"))
+		return format("the volume group %s is shared with other hosts: delete %s/%s by hand",
+			      v->vg, v->vg, v->lv);
 	if (!number_parse(v->extent, &extent) || left >= extent)
 		return format("%s/%s has %llu sectors behind the end of what was moved, and whose they are is not known",
 			      v->vg, v->lv, (unsigned long long)left);

@@ -366,6 +366,13 @@ static void test_images(void)
 	CHECK(!access(path, F_OK) && image_delete(path, state->object.id) == UNFIT);
 	CHECK(!rename(other, path) && !image_unmake(state) && access(path, F_OK));
 	CHECK(!image_unmake(state) && !image_delete(path, state->object.id));
+	/* Its disk has another number after a boot. */
+	CHECK(!image_make(state));
+	state->object.id[0] = 'x';
+	CHECK(!image_unmake(state) && !access(path, F_OK));
+	state->boot[0] ^= 1;
+	CHECK(!image_unmake(state) && access(path, F_OK));
+	state->boot[0] ^= 1;
 	/* Killed before it had its name. */
 	CHECK(!close(creat(own, 0600)) && !image_unmake(state) && access(own, F_OK));
 	/* A name that was taken meanwhile is not overwritten. */
