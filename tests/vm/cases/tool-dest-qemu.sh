@@ -7,6 +7,8 @@
 # fails or is killed half-way leaves no file and no process. After a boot it is served
 # again, but not where the kernel would look for the guest's partitions.
 #
+# Caught: a timeout that was not taken off after commit, put in on purpose.
+#
 # vm: livemigrate=sanitized disks=16M,160M,8M timeout=300 mem=768
 # vm: files=tests/vm/legs.sh,tests/vm/tool.sh bins=qemu-img,qemu-nbd modules=nbd:max_part=0
 
