@@ -148,15 +148,6 @@ static int check_content(const char *role, const struct blockdev *bd)
 	return code;
 }
 
-static unsigned int block_of(dev_t dev)
-{
-	char *line = sys_block_line(dev, "queue/logical_block_size");
-	unsigned int block = line ? (unsigned int)strtoul(line, NULL, 10) : 512;
-
-	free(line);
-	return block;
-}
-
 int check_dest(const char *role, const struct blockdev *bd,
 	       const struct dm_device *source, uint64_t sectors, bool force)
 {
@@ -172,9 +163,9 @@ int check_dest(const char *role, const struct blockdev *bd,
 		return fail(UNFIT, "The %s %s is too small: it has %llu sectors of 512 bytes, and %llu are needed.",
 			    role, bd->path, (unsigned long long)bd->sectors,
 			    (unsigned long long)sectors);
-	if (sectors && bd->block > block_of(source->dev))
+	if (sectors && bd->block > device_block(source->dev))
 		return fail(UNFIT, "The %s %s has blocks of %u bytes, larger than those of %s, %u: its user would send writes that the %s cannot take.",
 			    role, bd->path, bd->block, source->name,
-			    block_of(source->dev), role);
+			    device_block(source->dev), role);
 	return force ? DONE : check_content(role, bd);
 }

@@ -3,6 +3,7 @@
  * run: all five steps.
  */
 #include "command.h"
+#include "dest-kind.h"
 #include "device.h"
 #include "events.h"
 #include "report.h"
@@ -11,7 +12,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum answer { GO_ON, LEAVE, ABORT };
@@ -85,12 +85,11 @@ static int interrupted(const char *device)
 static int begin_or_join(const struct request *r)
 {
 	struct migration m;
-	struct stat st;
 	bool join;
 
 	join = !migration_look(r->device, &m) && m.stage == RUNS && m.state &&
 	       m.state->step == STEP_RUN && is_given(r, OPT_TO) &&
-	       !stat(r->text[OPT_TO], &st) && st.st_rdev == m.state->dest.dev;
+	       dest_is_called(m.state, r->text[OPT_TO]);
 	migration_free(&m);
 	if (!join)
 		return do_start(r);

@@ -4,6 +4,7 @@
  */
 #include "check.h"
 #include "command.h"
+#include "dest-kind.h"
 #include "insert.h"
 #include "lock.h"
 #include "say.h"
@@ -13,7 +14,6 @@
 
 struct start {
 	struct dm_device device;
-	struct blockdev dest, metadata;
 	struct state *state;
 };
 
@@ -52,35 +52,10 @@ static int check_record(const struct dm_device *device)
 	return code;
 }
 
-static int check_all(const struct request *r, struct start *s, uint64_t *sectors)
-{
-	bool force = is_given(r, OPT_FORCE);
-	int code = check_kernel(is_given(r, OPT_PINNED));
-
-	if (!code)
-		code = check_record(&s->device);
-	if (!code)
-		code = check_source(&s->device, sectors);
-	if (!code)
-		code = blockdev_get("destination", r->text[OPT_TO], &s->dest);
-	if (!code)
-		code = check_dest("destination", &s->dest, &s->device, *sectors, force);
-	if (code || !is_given(r, OPT_METADATA))
-		return code;
-	code = blockdev_get("metadata device", r->text[OPT_METADATA], &s->metadata);
-	if (!code)
-		code = check_dest("metadata device", &s->metadata, &s->device, 0, false);
-	if (!code && s->metadata.dev == s->dest.dev)
-		code = fail(UNFIT, "%s cannot be both destination and metadata device.",
-			    s->dest.path);
-	return code;
-}
-
-static int make_state(const struct request *r, struct start *s, uint64_t sectors)
+/* What the state can say before it is known whether that can be done. */
+static void make_state(const struct request *r, struct start *s, uint64_t sectors)
 {
 	struct state *state = state_new();
-	struct dm_table original;
-	int code;
 
 	s->state = state;
 	state->name = copy_of(s->device.name);
@@ -88,12 +63,7 @@ static int make_state(const struct request *r, struct start *s, uint64_t sectors
 	state->dev = s->device.dev;
 	state->diskseq = device_seq(s->device.dev);
 	state->sectors = sectors;
-	state->dest.path = copy_of(s->dest.path);
-	state->dest.dev = s->dest.dev;
-	if (s->metadata.path) {
-		state->metadata.path = copy_of(s->metadata.path);
-		state->metadata.dev = s->metadata.dev;
-	}
+	state->object.block = device_block(s->device.dev);
 	state->pinned = is_given(r, OPT_PINNED);
 	state->paused = is_given(r, OPT_PAUSED);
 	state->zeroed = is_given(r, OPT_ZEROED);
@@ -101,14 +71,76 @@ static int make_state(const struct request *r, struct start *s, uint64_t sectors
 	state->region_size = r->number[OPT_REGION_SIZE] >> 9;
 	if (is_given(r, OPT_STANDBY_TIMEOUT))
 		state->standby_timeout = (int64_t)r->number[OPT_STANDBY_TIMEOUT] * 1000;
-	code = hidden_name(state, &s->device);
-	if (code)
-		return code;
-	if (dm_table_get(s->device.name, false, &original))
-		return fail(FAILED, "%s: its table cannot be read.", s->device.name);
-	source_kind_find(state, &s->device, &original);
-	dm_table_free(&original);
-	return is_given(r, OPT_DELETE_SOURCE) ? source_kind_deletable(state) : DONE;
+}
+
+static int choose_dest(const struct request *r, struct start *s)
+{
+	struct state *state = s->state;
+	bool force = is_given(r, OPT_FORCE);
+	struct blockdev bd;
+	char *path;
+	int code = dest_parse(r->text[OPT_TO], r->text[OPT_THIN],
+			      is_given(r, OPT_PREALLOCATE), &state->object);
+
+	if (code || dest_is_made(state))
+		return code ? code : dest_check(state, &s->device, force);
+	path = dest_path(r->text[OPT_TO]);
+	code = blockdev_get("destination", path, &bd);
+	free(path);
+	if (!code)
+		code = check_dest("destination", &bd, &s->device, state->sectors, force);
+	if (!code) {
+		state->dest.path = copy_of(bd.path);
+		state->dest.dev = bd.dev;
+	}
+	blockdev_free(&bd);
+	return code;
+}
+
+static int choose_metadata(const struct request *r, struct start *s)
+{
+	struct state *state = s->state;
+	struct blockdev bd;
+	int code;
+
+	if (!is_given(r, OPT_METADATA))
+		return DONE;
+	code = blockdev_get("metadata device", r->text[OPT_METADATA], &bd);
+	if (!code)
+		code = check_dest("metadata device", &bd, &s->device, 0, false);
+	if (!code && bd.dev == state->dest.dev)
+		code = fail(UNFIT, "%s cannot be both destination and metadata device.",
+			    bd.path);
+	if (!code) {
+		state->metadata.path = copy_of(bd.path);
+		state->metadata.dev = bd.dev;
+	}
+	blockdev_free(&bd);
+	return code;
+}
+
+static int look_at_source(const struct request *r, struct start *s)
+{
+	int code = hidden_name(s->state, &s->device);
+
+	if (!code)
+		code = source_kind_find(s->state, &s->device);
+	if (!code && is_given(r, OPT_DELETE_SOURCE))
+		code = source_kind_deletable(s->state);
+	return code;
+}
+
+/* Until here nothing has been changed. */
+static int make_dest(struct start *s)
+{
+	int code;
+
+	if (!dest_is_made(s->state))
+		return DONE;
+	code = dest_make(s->state, &s->device);
+	if (code && !dest_unmake(s->state) && !state_forget(s->state))
+		remark("%s runs as before: nothing has changed.", s->state->name);
+	return code;
 }
 
 static int start_locked(const struct request *r, struct start *s)
@@ -117,9 +149,21 @@ static int start_locked(const struct request *r, struct start *s)
 	int code = device_want(r->device, &s->device);
 
 	if (!code)
-		code = check_all(r, s, &sectors);
+		code = check_kernel(is_given(r, OPT_PINNED));
 	if (!code)
-		code = make_state(r, s, sectors);
+		code = check_record(&s->device);
+	if (!code)
+		code = check_source(&s->device, &sectors);
+	if (code)
+		return code;
+	make_state(r, s, sectors);
+	code = choose_dest(r, s);
+	if (!code)
+		code = choose_metadata(r, s);
+	if (!code)
+		code = look_at_source(r, s);
+	if (!code)
+		code = make_dest(s);
 	if (!code)
 		code = insert(s->state);
 	return code;
@@ -140,8 +184,6 @@ int do_start(const struct request *r)
 		return code;
 	code = start_locked(r, &s);
 	lock_release();
-	blockdev_free(&s.dest);
-	blockdev_free(&s.metadata);
 	state_free(s.state);
 	return code;
 }

@@ -4,6 +4,7 @@
  */
 #include "command.h"
 #include "check.h"
+#include "dest-kind.h"
 #include "ending.h"
 #include "events.h"
 #include "insert.h"
@@ -46,6 +47,16 @@ static void finish(struct migration *m)
 {
 	migration_free(m);
 	lock_release();
+}
+
+/* It runs, so start has been done; only the record says otherwise. */
+static int settle(struct state *state)
+{
+	if (!state || state->step != STEP_START)
+		return DONE;
+	state->step = STEP_RUN;
+	state->object.fresh = false;
+	return state_save(state);
 }
 
 /* The target must be there to be told something. */
@@ -150,6 +161,8 @@ static int check_again(struct migration *m)
 			    m->device.name, (unsigned long long)sectors,
 			    (unsigned long long)state->sectors, m->device.name);
 	if (!code)
+		code = dest_find_again(state, &m->device);
+	if (!code)
 		code = find_again("destination", &state->dest, &m->device, sectors);
 	if (!code)
 		code = find_again("metadata device", &state->metadata, &m->device, 0);
@@ -167,7 +180,12 @@ static int restart(struct migration *m)
 	if (code)
 		return code;
 	migration_refresh(m);
+	/* The target may have run on it, and written. */
+	if (m->state->step == STEP_START && !m->state->object.fresh)
+		m->state->zeroed = false;
 	code = check_again(m);
+	if (!code)
+		code = source_kind_find(m->state, &m->device);
 	if (code)
 		return code;
 	m->state->dev = m->device.dev;
@@ -198,10 +216,8 @@ static int resume_running(struct migration *m)
 		return end_by_commit(m);
 	if (m->state && m->state->step == STEP_ABORT)
 		return end_by_abort(m);
-	if (m->state && m->state->step == STEP_START) {
-		m->state->step = STEP_RUN;
-		return state_save(m->state);
-	}
+	if (m->state && m->state->step == STEP_START)
+		return settle(m->state);
 	return m->readable ? message_send(m, "resume") : want_running(m);
 }
 
@@ -262,6 +278,9 @@ static int try_switch(const char *device, const char *message, bool last,
 	if (code)
 		return code;
 	code = want_running(&m);
+	/* An abort takes back what only start has touched: not the guest's data. */
+	if (!code)
+		code = settle(m.state);
 	if (!code) {
 		err = message_try(&m, message, why, sizeof(why));
 		*again = err == EBUSY && !m.status.number[N_UNREADABLE] && !last;
@@ -414,14 +433,29 @@ static bool is_committed(const struct migration *m)
 				  m->stage == ENDING && m->state->step == STEP_COMMIT;
 }
 
-int do_abort(const char *device, bool force)
+static int want_dest_deleted(struct migration *m)
+{
+	int code = m->state ? DONE : migration_adopt(m);
+
+	if (!code)
+		code = dest_deletable(m->state);
+	if (!code)
+		m->state->delete_dest = true;
+	return code;
+}
+
+static int abort_it(const char *device, bool force, bool delete_dest)
 {
 	struct migration m;
 	int code = begin("abort", device, &m);
 
 	if (code)
 		return code;
-	if (is_committed(&m))
+	if (delete_dest)
+		code = want_dest_deleted(&m);
+	if (code)
+		;
+	else if (is_committed(&m))
 		code = fail(NOT_NOW, "%s is committed already: \"livemigrate %s %s\" clears up.",
 			    m.device.name, m.state ? "resume" : "commit", m.device.name);
 	else if (m.stage == STARTING)
@@ -434,9 +468,15 @@ int do_abort(const char *device, bool force)
 	return code;
 }
 
+int do_abort(const char *device, bool force)
+{
+	return abort_it(device, force, false);
+}
+
 int cmd_abort(const struct request *r)
 {
-	int code = do_abort(r->device, is_given(r, OPT_FORCE));
+	int code = abort_it(r->device, is_given(r, OPT_FORCE),
+			    is_given(r, OPT_DELETE_DEST));
 
 	if (!code)
 		say("%s: the migration is over, and nothing is mirrored any more.",

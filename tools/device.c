@@ -106,6 +106,40 @@ int device_want(const char *arg, struct dm_device *found)
  * What a block device is
  */
 
+uint64_t device_sectors(dev_t dev)
+{
+	char *line = sys_block_line(dev, "size");
+	uint64_t sectors = line ? strtoull(line, NULL, 10) : 0;
+
+	free(line);
+	return sectors;
+}
+
+char *device_node(dev_t dev)
+{
+	char *path = sys_block(dev, ""), *real = realpath(path, NULL), *node = NULL;
+	char *name = real ? strrchr(real, '/') : NULL, *mark;
+
+	if (name) {
+		node = format("/dev%s", name);
+		/* As in cciss!c0d0. */
+		for (mark = node; (mark = strchr(mark, '!')); )
+			*mark = '/';
+	}
+	free(real);
+	free(path);
+	return node;
+}
+
+unsigned int device_block(dev_t dev)
+{
+	char *line = sys_block_line(dev, "queue/logical_block_size");
+	unsigned int block = line ? (unsigned int)strtoul(line, NULL, 10) : 512;
+
+	free(line);
+	return block;
+}
+
 uint64_t device_seq(dev_t dev)
 {
 	char *line = sys_block_line(dev, "diskseq");
@@ -115,7 +149,7 @@ uint64_t device_seq(dev_t dev)
 	return seq;
 }
 
-static char *absolute(const char *path)
+char *absolute_path(const char *path)
 {
 	char *here, *whole;
 
@@ -144,14 +178,16 @@ static int take_geometry(const char *role, int fd, struct blockdev *bd)
 
 int blockdev_get(const char *role, const char *path, struct blockdev *bd)
 {
+	const char *hint = strcmp(role, "destination") ? "" :
+			   ", or name what is to be made: a logical volume, VG/LV, or an image, which ends in .raw, .qcow2, .vhdx or .vhd";
 	struct stat st;
 	int fd, code;
 
 	memset(bd, 0, sizeof(*bd));
 	if (stat(path, &st)) {
 		if (errno == ENOENT)
-			return fail(UNFIT, "There is no %s %s: make it first.",
-				    role, path);
+			return fail(UNFIT, "There is no %s %s: make it first%s.",
+				    role, path, hint);
 		return fail(UNFIT, "The %s %s cannot be looked at: %s.", role,
 			    path, strerror(errno));
 	}
@@ -164,7 +200,7 @@ int blockdev_get(const char *role, const char *path, struct blockdev *bd)
 	if (fd < 0)
 		return fail(UNFIT, "The %s %s cannot be opened: %s.", role, path,
 			    strerror(errno));
-	bd->path = absolute(path);
+	bd->path = absolute_path(path);
 	bd->dev = st.st_rdev;
 	code = take_geometry(role, fd, bd);
 	close(fd);

@@ -29,6 +29,13 @@ int device_want(const char *arg, struct dm_device *found);
 /* An exit code, after a sentence; @role is "destination" or "metadata device". */
 int blockdev_get(const char *role, const char *path, struct blockdev *bd);
 void blockdev_free(struct blockdev *bd);
+/* The logical block of a device, bytes. */
+unsigned int device_block(dev_t dev);
+uint64_t device_sectors(dev_t dev);
+/* The kernel's own node of it, /dev/dm-0; NULL if there is no such device. */
+char *device_node(dev_t dev);
+/* To be freed. */
+char *absolute_path(const char *path);
 
 /* Is it claimed: mounted, swapped to, part of an array or of another dm device? */
 bool device_claimed(const struct blockdev *bd);

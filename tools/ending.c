@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ending.h"
+#include "dest-kind.h"
 #include "events.h"
 #include "insert.h"
 #include "kmsg.h"
@@ -62,6 +63,7 @@ static int tell(struct migration *m, const struct end *end)
 	code = message_refused(m, end->message, err, why);
 	/* As it was: nothing has begun. */
 	m->state->delete_source = false;
+	m->state->delete_dest = false;
 	if (m->state->adopted)
 		state_forget(m->state);
 	else
@@ -264,15 +266,22 @@ static int finish(struct migration *m, const struct end *end)
 int end_by_commit(struct migration *m)
 {
 	bool delete_source;
-	int code = finish(m, &by_commit);
+	int forgotten, code = finish(m, &by_commit);
 
 	if (code || !m->state)
 		return code;
 	delete_source = m->state->delete_source;
 	code = insert_undo(m->state);
-	if (!code && delete_source)
-		code = source_kind_delete(m->state);
-	return code ? code : state_forget(m->state);
+	if (code)
+		return code;
+	dest_keep(m->state);
+	/* The migration is over, whatever becomes of the source. */
+	if (delete_source)
+		code = source_kind_delete(m);
+	else
+		source_kind_left(m->state);
+	forgotten = state_forget(m->state);
+	return code ? code : forgotten;
 }
 
 int end_by_abort(struct migration *m)
@@ -282,12 +291,23 @@ int end_by_abort(struct migration *m)
 	if (code || !m->state)
 		return code;
 	code = insert_undo(m->state);
+	if (!code)
+		code = dest_drop(m->state);
 	return code ? code : state_forget(m->state);
 }
 
 int end_by_forgetting(struct migration *m)
 {
-	int code = insert_undo(m->state);
+	const struct state *state = m->state;
+	int code = insert_undo(state);
 
-	return code ? code : state_forget(m->state);
+	if (code)
+		return code;
+	if (state->step == STEP_START && state->object.fresh)
+		code = dest_unmake(state);
+	else if (state->delete_dest)
+		code = dest_drop(state);
+	else
+		dest_leave(state);
+	return code ? code : state_forget(state);
 }

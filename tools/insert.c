@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "insert.h"
+#include "dest-kind.h"
 #include "kmsg.h"
 #include "say.h"
 
@@ -175,10 +176,11 @@ int insert(struct state *state)
 	if (!code)
 		code = go_live(state);
 	if (code) {
-		if (!insert_undo(state) && !state_forget(state))
+		if (!insert_undo(state) && !dest_unmake(state) && !state_forget(state))
 			remark("%s runs as before: nothing has changed.", state->name);
 		return code;
 	}
 	state->step = STEP_RUN;
+	state->object.fresh = false;
 	return state_save(state);
 }

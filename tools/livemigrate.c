@@ -22,7 +22,7 @@ static const struct {
 	const char *help;
 } options[NR_OPTIONS] = {
 	[OPT_TO] = { "to", "DEST", TEXT,
-		"the destination, a block device as large or larger" },
+		"a block device, or what is to be made: VG/LV, FILE.raw, .qcow2, .vhdx, .vhd" },
 	[OPT_METADATA] = { "metadata", "DEV", TEXT,
 		"keep the state on DEV, so that the migration survives a crash" },
 	[OPT_RATE] = { "rate", "RATE", RATE,
@@ -45,6 +45,12 @@ static const struct {
 		"keep the source mirrored for so long after the cutover" },
 	[OPT_DELETE_SOURCE] = { "delete-source", NULL, NOTHING,
 		"delete the source when it is let go" },
+	[OPT_DELETE_DEST] = { "delete-dest", NULL, NOTHING,
+		"delete the destination that was made for the migration" },
+	[OPT_THIN] = { "thin", "POOL", TEXT,
+		"make a thin logical volume, in this pool of its group" },
+	[OPT_PREALLOCATE] = { "preallocate", NULL, NOTHING,
+		"reserve room for all of the image that is made" },
 	[OPT_JSON] = { "json", NULL, NOTHING, "for programs" },
 	[OPT_WATCH] = { "watch", NULL, NOTHING, "again at each change, until Ctrl-C" },
 	[OPT_TIMEOUT] = { "timeout", "TIME", TIME, "wait no longer" },
@@ -55,7 +61,8 @@ static const struct {
 #define START_OPTIONS							\
 	(OPTION(OPT_TO) | OPTION(OPT_METADATA) | OPTION(OPT_RATE) |	\
 	 OPTION(OPT_PAUSED) | OPTION(OPT_ZEROED) | OPTION(OPT_REGION_SIZE) | \
-	 OPTION(OPT_STANDBY_TIMEOUT) | OPTION(OPT_PINNED) | OPTION(OPT_FORCE))
+	 OPTION(OPT_STANDBY_TIMEOUT) | OPTION(OPT_PINNED) | OPTION(OPT_FORCE) | \
+	 OPTION(OPT_THIN) | OPTION(OPT_PREALLOCATE))
 
 static const struct command {
 	const char *name, *operands;
@@ -87,7 +94,7 @@ static const struct command {
 	  "run on the destination; the source stays mirrored" },
 	{ "failback", "DEVICE", 1, 1, OPTION(OPT_TIMEOUT), cmd_failback,
 	  "run on the source again; nothing is lost" },
-	{ "abort", "DEVICE", 1, 1, OPTION(OPT_FORCE), cmd_abort,
+	{ "abort", "DEVICE", 1, 1, OPTION(OPT_FORCE) | OPTION(OPT_DELETE_DEST), cmd_abort,
 	  "stay on the source, and let the destination go" },
 	{ "reattach", "DEVICE", 1, 1, 0, cmd_reattach,
 	  "let a leg that had failed take part again" },

@@ -29,6 +29,12 @@ const char *proc_dir(void)
 	return from_environment("LIVEMIGRATE_PROC", "/proc");
 }
 
+const char *program_path(void)
+{
+	return from_environment("LIVEMIGRATE_PATH",
+				"/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin");
+}
+
 char *sys_block(dev_t dev, const char *below)
 {
 	return format("%s/dev/block/%u:%u/%s", sys_dir(), major(dev), minor(dev),

@@ -26,6 +26,8 @@ static void describe_leg(struct report *r, const struct migration *m, enum leg l
 	}
 	if (m->state && leg == DEST)
 		r->leg[leg].named = m->state->dest.path;
+	if (m->state && leg == DEST && *m->state->object.name)
+		r->leg[leg].object = m->state->object.name;
 	if (r->leg[leg].dropped || !r->leg[leg].dev)
 		snprintf(r->leg[leg].path, sizeof(r->leg[leg].path), "-");
 	else if (!dm_find_dev(r->leg[leg].dev, &on_dm))
@@ -132,6 +134,9 @@ static void print_leg(FILE *out, const struct report *r, enum leg leg)
 			 minor(r->leg[leg].dev));
 	fprintf(out, "  %-9s %s%s: %s\n", leg_names[leg], path, dev,
 		health_text(r->leg[leg].health));
+	if (r->leg[leg].object)
+		fprintf(out, "            made for it: %s\n",
+			printable(r->leg[leg].object, path, sizeof(path)));
 }
 
 static void print_verify(FILE *out, const struct status *st)
@@ -293,6 +298,8 @@ static struct json_object *json_leg(const struct report *r, enum leg leg)
 	struct json_object *o = json_object_new_object();
 	const char health[2] = { r->leg[leg].health, '\0' };
 
+	if (leg == DEST)
+		put(o, "object", json_text(r->leg[leg].object));
 	put(o, "path", json_text(r->leg[leg].named ? r->leg[leg].named :
 				 r->leg[leg].dropped || !r->leg[leg].dev ? NULL :
 				 r->leg[leg].path));

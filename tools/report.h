@@ -23,6 +23,7 @@ struct report {
 	struct {
 		char path[DM_NAME_MAX + 16];
 		char *named;		/* as it was given; NULL */
+		char *object;		/* what was made, and lies below that; NULL */
 		dev_t dev;
 		bool dropped;
 		char health;		/* A, F, D; 0 if not known */

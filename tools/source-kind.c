@@ -1,36 +1,265 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "source-kind.h"
+#include "device.h"
+#include "image.h"
+#include "loop.h"
+#include "lvm.h"
+#include "nbd.h"
 #include "say.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 
-/* ------------------------------------------------------------------------
- * A table that is nobody's but its maker's
- */
+/* Sectors of an image behind the device's end that rounding explains. */
+#define ROUNDING 2048
 
-static bool table_is(const struct dm_device *device, const struct dm_table *original,
-		     char **object)
+/* One line that maps all of the device to another, from its beginning on. */
+static bool is_mapping(const struct dm_table *original, dev_t *below)
 {
-	(void)device;
-	(void)original;
-	*object = copy_of("");
+	struct place place;
+
+	if (original->nr != 1 || strcmp(original->line[0].type, "linear") ||
+	    !linear_parse(original->line[0].params, &place) || place.offset)
+		return false;
+	*below = makedev(place.major, place.minor);
 	return true;
 }
 
-static const char *table_cannot(const struct state *state)
+static char *no_removal(const struct state *state)
 {
 	(void)state;
-	return "its source is a table of device mapper, and what that lies on is not known to be the migration's alone: delete it by hand when you have committed";
+	return NULL;
+}
+
+/* ------------------------------------------------------------------------
+ * A logical volume: the device that is moved, or what it maps
+ */
+
+static bool keep_volume(char *id_of_it, char **name, char **id)
+{
+	*name = lvm_name(id_of_it);
+	if (!*name) {
+		free(id_of_it);
+		return false;
+	}
+	*id = id_of_it;
+	return true;
+}
+
+static bool own_is(const struct dm_device *device, const struct dm_table *original,
+		   char **name, char **id)
+{
+	char *found;
+
+	(void)original;
+	return lvm_id(device->uuid, &found) && keep_volume(found, name, id);
+}
+
+static char *own_cannot(const struct state *state)
+{
+	return lvm_cannot_delete(state->source_id, 0, true);
+}
+
+static int own_remove(const struct state *state)
+{
+	return lvm_delete(state->source_id, true);
+}
+
+/* Its name leads to the device that goes on for as long as that is there. */
+static char *own_removal(const struct state *state)
+{
+	return format("lvm lvremove --driverloaded n %s", state->source_object);
+}
+
+static const char own_caution[] = "Its device is in use as before, above the dest, but after a boot, or when lvm2 loads its table anew (lvchange --refresh, lvextend, lvrename), the name leads to the old data: remove it, or rename it (lvm lvrename --driverloaded n), before.";
+
+static bool volume_is(const struct dm_device *device, const struct dm_table *original,
+		      char **name, char **id)
+{
+	struct dm_device under;
+	char *found;
+	dev_t below;
+
+	(void)device;
+	return is_mapping(original, &below) && !dm_find_dev(below, &under) &&
+	       lvm_id(under.uuid, &found) && keep_volume(found, name, id);
+}
+
+/* What the hidden device's table says; before there is one, the device's own. */
+static char *volume_cannot(const struct state *state)
+{
+	struct dm_table table = { 0 };
+	struct dm_device hidden;
+	char *reason = NULL, *name = NULL, *id = NULL;
+	bool good = !dm_table_get(hidden_find(state, &hidden) ? hidden.name :
+				  state->name, false, &table);
+	uint64_t len = good ? dm_table_len(&table) : 0;
+	dev_t below;
+
+	good = good && volume_is(NULL, &table, &name, &id) &&
+	       !strcmp(id, state->source_id) && is_mapping(&table, &below);
+	if (good)
+		reason = lvm_cannot_delete(id, device_sectors(below) - len, false);
+	else
+		reason = format("its table does not say any more that it lies on %s",
+				state->source_object);
+	dm_table_free(&table);
+	free(name);
+	free(id);
+	return reason;
+}
+
+static int volume_remove(const struct state *state)
+{
+	return lvm_delete(state->source_id, false);
+}
+
+static char *volume_removal(const struct state *state)
+{
+	return format("lvremove %s", state->source_object);
+}
+
+/* ------------------------------------------------------------------------
+ * A raw image, served by a loop device
+ */
+
+static bool loop_is(const struct dm_device *device, const struct dm_table *original,
+		    char **name, char **id)
+{
+	struct loop_backing backing;
+	bool is = false;
+	dev_t below;
+
+	(void)device;
+	if (!is_mapping(original, &below) || !loop_backing_get(below, &backing))
+		return false;
+	if (backing.whole && file_is(backing.path, backing.id, false) &&
+	    device_sectors(below) < dm_table_len(original) + ROUNDING) {
+		*name = copy_of(backing.path);
+		*id = copy_of(backing.id);
+		is = true;
+	}
+	loop_backing_free(&backing);
+	return is;
+}
+
+static char *image_cannot(const struct state *state)
+{
+	if (file_is(state->source_object, state->source_id, false))
+		return NULL;
+	return format("%s is not the file any more that it was at the start",
+		      state->source_object);
+}
+
+static int loop_remove(const struct state *state)
+{
+	int code = loop_detach(state->source_id);
+
+	return code ? code : image_delete(state->source_object, state->source_id);
+}
+
+static char *its_loop_removal(const struct state *state)
+{
+	return loop_removal(state->source_object, state->source_id);
+}
+
+/* ------------------------------------------------------------------------
+ * An image of QEMU's, served by a qemu-nbd
+ */
+
+static bool nbd_is(const struct dm_device *device, const struct dm_table *original,
+		   char **name, char **id)
+{
+	dev_t below;
+
+	(void)device;
+	return is_mapping(original, &below) &&
+	       device_sectors(below) < dm_table_len(original) + ROUNDING &&
+	       nbd_image(below, name, id);
+}
+
+static int nbd_remove(const struct state *state)
+{
+	int code = nbd_detach(state->source_id);
+
+	return code ? code : image_delete(state->source_object, state->source_id);
+}
+
+static char *its_nbd_removal(const struct state *state)
+{
+	return nbd_removal(state->source_object, state->source_id);
+}
+
+/* ------------------------------------------------------------------------
+ * Another device, or a table that is nobody's but its maker's
+ */
+
+static bool disk_is(const struct dm_device *device, const struct dm_table *original,
+		    char **name, char **id)
+{
+	dev_t below;
+
+	(void)device;
+	if (!is_mapping(original, &below))
+		return false;
+	*name = device_node(below);
+	*id = copy_of("");
+	return *name != NULL;
+}
+
+static char *disk_cannot(const struct state *state)
+{
+	return format("%s is no volume or image that could be deleted",
+		      state->source_object);
+}
+
+static int disk_remove(const struct state *state)
+{
+	return fail(UNFIT, "%s is no volume or image that could be deleted.",
+		    state->source_object);
+}
+
+static bool table_is(const struct dm_device *device, const struct dm_table *original,
+		     char **name, char **id)
+{
+	(void)device;
+	(void)original;
+	*name = copy_of("");
+	*id = copy_of("");
+	return true;
+}
+
+static char *table_cannot(const struct state *state)
+{
+	(void)state;
+	return copy_of("it is a table of device mapper, and what that lies on is not known to be the migration's alone: delete it by hand when you have committed");
 }
 
 static int table_remove(const struct state *state)
 {
-	return fail(UNFIT, "%s: %s.", state->name, table_cannot(state));
+	char *why = table_cannot(state);
+	int code = fail(UNFIT, "%s: the source is left: %s.", state->name, why);
+
+	free(why);
+	return code;
 }
 
 /* The last one takes everything. */
 static const struct source_kind kinds[] = {
-	{ "table", table_is, table_cannot, table_remove },
+	{ "own volume", own_is, own_cannot, own_remove, "the logical volume", own_removal,
+	  own_caution },
+	{ "volume", volume_is, volume_cannot, volume_remove, "the logical volume",
+	  volume_removal, NULL },
+	{ "loop", loop_is, image_cannot, loop_remove, "the file", its_loop_removal,
+	  NULL },
+	{ "nbd", nbd_is, image_cannot, nbd_remove, "the image", its_nbd_removal, NULL },
+	{ "disk", disk_is, disk_cannot, disk_remove, "the device", no_removal, NULL },
+	{ "table", table_is, table_cannot, table_remove, "a table", no_removal, NULL },
 };
 
 static const struct source_kind *kind_of(const struct state *state)
@@ -43,25 +272,138 @@ static const struct source_kind *kind_of(const struct state *state)
 	return kinds + ARRAY_LEN(kinds) - 1;
 }
 
-void source_kind_find(struct state *state, const struct dm_device *device,
-		      const struct dm_table *original)
+int source_kind_find(struct state *state, const struct dm_device *device)
 {
+	struct dm_table original;
 	size_t i = 0;
 
-	while (!kinds[i].is(device, original, &state->source_object))
+	if (dm_table_get(device->name, false, &original))
+		return fail(FAILED, "%s: its table cannot be read.", device->name);
+	free(state->source_kind);
+	free(state->source_object);
+	free(state->source_id);
+	while (!kinds[i].is(device, &original, &state->source_object, &state->source_id))
 		i++;
 	state->source_kind = copy_of(kinds[i].name);
+	dm_table_free(&original);
+	return DONE;
 }
 
 int source_kind_deletable(const struct state *state)
 {
-	const char *why = kind_of(state)->cannot(state);
+	char *why = kind_of(state)->cannot(state);
+	int code = why ? fail(UNFIT, "%s: the source cannot be deleted: %s.",
+			      state->name, why) : DONE;
 
-	return why ? fail(UNFIT, "%s: the source cannot be deleted: %s.",
-			  state->name, why) : DONE;
+	free(why);
+	return code;
 }
 
-int source_kind_delete(const struct state *state)
+/* ------------------------------------------------------------------------
+ * A last look at the dest
+ */
+
+static int flush(const char *node)
 {
-	return kind_of(state)->remove(state);
+	int fd = open(node, O_RDWR | O_CLOEXEC), err = 0;
+
+	if (fd < 0)
+		return errno;
+	if (fsync(fd))
+		err = errno;
+	close(fd);
+	return err;
+}
+
+/* Its first and its last block, past the page cache. */
+static int read_ends(const char *node)
+{
+	int fd = open(node, O_RDONLY | O_DIRECT | O_CLOEXEC), err = 0;
+	off_t end = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+	void *block = NULL;
+	ssize_t len = 4096;
+
+	if (fd < 0)
+		return errno;
+	errno = 0;
+	if (posix_memalign(&block, 4096, 4096))
+		err = ENOMEM;
+	/* A tail of less is read in sectors. */
+	if (!err && end % len)
+		len = 512;
+	if (!err && (end < len || pread(fd, block, (size_t)len, 0) != len ||
+		     pread(fd, block, (size_t)len, end - len) != len))
+		err = errno ? errno : EIO;
+	free(block);
+	close(fd);
+	return err;
+}
+
+static bool is_on_dest(const struct migration *m)
+{
+	if (!m->exists || m->device.suspended)
+		return false;
+	if (m->stage == ENDING)
+		return migration_on_plain_dest(m);
+	return m->readable && m->status.phase == COMMITTED &&
+	       m->status.health[DEST] == 'A' && m->status.health[SOURCE] == 'D';
+}
+
+/* Does it answer there, and is all of it on the disk? Else why not. */
+static const char *not_proven(const struct migration *m)
+{
+	char *node, *dest;
+	int err = ENODEV;
+
+	if (!is_on_dest(m))
+		return "the device does not run there";
+	node = device_node(m->device.dev);
+	dest = device_node(m->state->dest.dev);
+	if (node && dest)
+		err = read_ends(node);
+	if (!err)
+		err = flush(node);
+	if (!err)
+		err = flush(dest);
+	free(node);
+	free(dest);
+	return err ? strerror(err) : NULL;
+}
+
+int source_kind_delete(const struct migration *m)
+{
+	const struct state *state = m->state;
+	const char *why = not_proven(m);
+	int code;
+
+	if (why) {
+		code = fail(FAILED, "%s: the dest does not answer as it should (%s), so the source is not deleted.",
+			    state->name, why);
+	} else {
+		code = kind_of(state)->remove(state);
+		if (!code)
+			say("%s: the source, %s %s, is deleted.", state->name,
+			    kind_of(state)->noun, state->source_object);
+	}
+	if (code)
+		source_kind_left(state);
+	return code;
+}
+
+void source_kind_left(const struct state *state)
+{
+	const struct source_kind *kind = kind_of(state);
+	char *removal = kind->removal(state);
+
+	if (!*state->source_object)
+		say("%s: what its old table lay on is left as it was.", state->name);
+	else if (removal)
+		say("%s: the source, %s %s, is left as it was: \"%s\" removes it.",
+		    state->name, kind->noun, state->source_object, removal);
+	else
+		say("%s: the source, %s %s, is left as it was.", state->name, kind->noun,
+		    state->source_object);
+	free(removal);
+	if (kind->caution)
+		say("%s: %s", state->name, kind->caution);
 }

@@ -1,33 +1,38 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a source really is, for commit --delete-source: each kind knows its own,
- * and how to delete it.
+ * What a source really is: each kind knows its own, how it is called, and how to
+ * delete it. It is found out at the start, while the original table is live, and
+ * what is not the same any more at the end is not deleted.
  */
 #ifndef SOURCE_KIND_H
 #define SOURCE_KIND_H
 
-#include "dm.h"
-#include "state.h"
+#include "migration.h"
 
 struct source_kind {
 	const char *name;	/* as it is kept in the state */
-	/*
-	 * Is it such a one? Then @object, to be freed, is what is kept of it. Asked
-	 * at the start, while the original table is live.
-	 */
+	/* Is it such a one? Then @name and @id, to be freed, are kept of it. */
 	bool (*is)(const struct dm_device *device, const struct dm_table *original,
-		   char **object);
-	/* NULL, or a sentence why it cannot be deleted. */
-	const char *(*cannot)(const struct state *state);
-	/* An exit code, after a sentence. Nothing uses it any more. */
+		   char **name, char **id);
+	/* NULL, or why it cannot be deleted; to be freed. The hidden device is there. */
+	char *(*cannot)(const struct state *state);
+	/* An exit code, after a sentence. Nothing of ours uses it any more. */
 	int (*remove)(const struct state *state);
+	const char *noun;	/* "the file" */
+	/* A command that removes it, or NULL; to be freed. */
+	char *(*removal)(const struct state *state);
+	const char *caution;	/* if it is left; NULL */
 };
 
-/* The first kind that fits: sets source_kind and source_object. */
-void source_kind_find(struct state *state, const struct dm_device *device,
-		      const struct dm_table *original);
-/* An exit code, after a sentence: can it be deleted? */
+/* Exit codes, after a sentence. */
+
+/* @device runs its original table: sets source_kind, source_object and source_id. */
+int source_kind_find(struct state *state, const struct dm_device *device);
+/* Can it be deleted? */
 int source_kind_deletable(const struct state *state);
-int source_kind_delete(const struct state *state);
+/* @m is committed, and lacks but the end. */
+int source_kind_delete(const struct migration *m);
+/* Says what it was, and how it is removed. */
+void source_kind_left(const struct state *state);
 
 #endif

@@ -50,6 +50,11 @@ struct state *state_new(void)
 	state->boot = this_boot();
 	state->started = time(NULL);
 	state->standby_timeout = -1;
+	state->source_id = copy_of("");
+	state->object.kind = copy_of("device");
+	state->object.name = copy_of("");
+	state->object.id = copy_of("");
+	state->object.pool = copy_of("");
 	return state;
 }
 
@@ -64,6 +69,11 @@ void state_free(struct state *state)
 	free(state->hidden_uuid);
 	free(state->source_kind);
 	free(state->source_object);
+	free(state->source_id);
+	free(state->object.kind);
+	free(state->object.name);
+	free(state->object.id);
+	free(state->object.pool);
 	free(state->dest.path);
 	free(state->metadata.path);
 	free(state);
@@ -109,6 +119,21 @@ static void put_named(struct json_object *o, const char *key,
 	json_object_object_add(o, key, below);
 }
 
+static void put_object(struct json_object *o, const char *key,
+		       const struct dest_object *object)
+{
+	struct json_object *below = json_object_new_object();
+
+	put_text(below, "kind", object->kind);
+	put_text(below, "name", object->name);
+	put_text(below, "id", object->id);
+	put_text(below, "pool", object->pool);
+	put_number(below, "block", (int64_t)object->block);
+	put_bool(below, "preallocate", object->preallocate);
+	put_bool(below, "fresh", object->fresh);
+	json_object_object_add(o, key, below);
+}
+
 char *state_to_text(const struct state *state)
 {
 	struct json_object *o = json_object_new_object();
@@ -128,11 +153,14 @@ char *state_to_text(const struct state *state)
 	put_dev(o, "source", state->source);
 	put_text(o, "source_kind", state->source_kind);
 	put_text(o, "source_object", state->source_object);
+	put_text(o, "source_id", state->source_id);
 	put_number(o, "sectors", (int64_t)state->sectors);
 	put_named(o, "dest", &state->dest);
 	put_named(o, "metadata", &state->metadata);
+	put_object(o, "dest_object", &state->object);
 	put_bool(o, "pinned", state->pinned);
 	put_bool(o, "delete_source", state->delete_source);
+	put_bool(o, "delete_dest", state->delete_dest);
 	put_number(o, "rate", (int64_t)state->rate);
 	put_number(o, "region_size", (int64_t)state->region_size);
 	put_number(o, "standby_timeout", state->standby_timeout);
@@ -221,6 +249,22 @@ static void get_named(struct reader *r, const char *key, bool needed,
 		r->bad = key;
 }
 
+static void get_object(struct reader *r, const char *key, struct dest_object *object)
+{
+	struct reader below = { get(r, key, json_type_object), NULL };
+
+	/* The texts are there in any case. */
+	object->kind = get_text(&below, "kind");
+	object->name = get_text(&below, "name");
+	object->id = get_text(&below, "id");
+	object->pool = get_text(&below, "pool");
+	object->block = get_count(&below, "block");
+	object->preallocate = get_bool(&below, "preallocate");
+	object->fresh = get_bool(&below, "fresh");
+	if (below.bad && !r->bad)
+		r->bad = key;
+}
+
 static void get_id(struct reader *r, char *id)
 {
 	char *text = get_text(r, "id");
@@ -268,11 +312,14 @@ static void read_state(struct reader *r, struct state *state)
 	state->source = get_dev(r, "source");
 	state->source_kind = get_text(r, "source_kind");
 	state->source_object = get_text(r, "source_object");
+	state->source_id = get_text(r, "source_id");
 	state->sectors = get_count(r, "sectors");
 	get_named(r, "dest", true, &state->dest);
 	get_named(r, "metadata", false, &state->metadata);
+	get_object(r, "dest_object", &state->object);
 	state->pinned = get_bool(r, "pinned");
 	state->delete_source = get_bool(r, "delete_source");
+	state->delete_dest = get_bool(r, "delete_dest");
 	state->rate = get_count(r, "rate");
 	state->region_size = get_count(r, "region_size");
 	state->standby_timeout = get_number(r, "standby_timeout");

@@ -29,6 +29,17 @@ struct named_dev {
 	dev_t dev;
 };
 
+/* What the dest really is, and whether we have made it: dest-kind.h. */
+struct dest_object {
+	char *kind;		/* "device": that itself, which was there before */
+	char *name;		/* VG/LV, or the path of an image */
+	char *id;		/* tells it from another of that name; "": not there yet */
+	char *pool;		/* of a thin volume; "" */
+	uint64_t block;		/* bytes, what it is served with */
+	bool preallocate;
+	bool fresh;		/* the target has not run on it yet */
+};
+
 struct state {
 	char id[ID_LEN + 1];	/* hex, random */
 	char *name, *uuid;	/* of the device that is moved */
@@ -40,10 +51,11 @@ struct state {
 	char *hidden, *hidden_uuid;	/* "" if the source is no device of ours */
 	dev_t source;		/* the leg; 0 until it is known */
 	/* What the source really is, for who deletes it: source-kind.h. */
-	char *source_kind, *source_object;
+	char *source_kind, *source_object, *source_id;
 	uint64_t sectors;
 	struct named_dev dest, metadata;
-	bool pinned, delete_source;
+	struct dest_object object;	/* of the dest */
+	bool pinned, delete_source, delete_dest;
 	/* The options of the table line. */
 	uint64_t rate;			/* KiB/s, 0: none */
 	uint64_t region_size;		/* sectors, 0: the target's own */

@@ -4,14 +4,20 @@
  * reads the target's words, numbers with units, state files and the kernel's log,
  * and what prints progress. TAP.
  */
+#include "child.h"
 #include "command.h"
+#include "dest-kind.h"
+#include "image.h"
 #include "kmsg.h"
+#include "lvm.h"
+#include "nbd.h"
 #include "progress.h"
 #include "report.h"
 #include "say.h"
 #include "state.h"
 #include "status.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,7 +207,8 @@ static struct state *some_state(const char *name)
 	state->hidden = format("%s-livemigrate_src", name);
 	state->hidden_uuid = copy_of("u");
 	state->source_kind = copy_of("table");
-	state->source_object = copy_of("");
+	state->source_object = copy_of("/img/a\"b.raw");
+	state->object.preallocate = true;
 	state->sectors = 65536;
 	state->dest.path = copy_of("/dev/disk/by-id/a\nb");
 	state->dest.dev = makedev(254, 16);
@@ -221,6 +228,8 @@ static void test_state_text(void)
 	CHECK(again && again->dev == state->dev && again->step == STEP_COMMIT && again->told);
 	CHECK(again && !strcmp(again->dest.path, state->dest.path));
 	CHECK(again && !again->metadata.path && again->standby_timeout == -1);
+	CHECK(again && !strcmp(again->source_object, state->source_object));
+	CHECK(again && !strcmp(again->object.kind, "device") && again->object.preallocate);
 	state_free(again);
 	done("a state is read as it was written");
 
@@ -275,6 +284,270 @@ static void test_state_files(void)
 	done("state files are kept and forgotten, and a damaged one is counted");
 }
 
+/* ------------------------------------------------------------------------
+ * Destinations that are made, and the programs that make them
+ */
+
+static bool means(const char *to, const char *kind, const char *name)
+{
+	struct state *state = state_new();
+	bool is = !dest_parse(to, NULL, false, &state->object) &&
+		  !strcmp(state->object.kind, kind) && !strcmp(state->object.name, name);
+
+	state_free(state);
+	return is;
+}
+
+static int parse_code(const char *to, const char *pool, bool preallocate)
+{
+	struct state *state = state_new();
+	int code = dest_parse(to, pool, preallocate, &state->object);
+
+	state_free(state);
+	return code;
+}
+
+static void test_dest_names(void)
+{
+	char folder[] = "/tmp/livemigrate-unit.XXXXXX", *file, *here, *below;
+
+	CHECK(mkdtemp(folder) && !chdir(folder));
+	file = format("%s/there.raw", folder);
+	here = format("%s/new.raw", folder);
+	below = format("%s/vg0/vm1.raw", folder);
+	CHECK(means("/nowhere/vm1.raw", "raw", "/nowhere/vm1.raw"));
+	CHECK(means("new.raw", "raw", here));
+	CHECK(means("/x/a.qcow2", "qcow2", "/x/a.qcow2") && means("/x/a.vhdx", "vhdx", "/x/a.vhdx"));
+	CHECK(means("/x/a.vhd", "vhd", "/x/a.vhd") && means("/x/a.vhd.old", "device", ""));
+	CHECK(means("/dev/null", "device", "") && means("/nowhere/vm1", "device", ""));
+	CHECK(means("/nowhere/.raw", "device", "") && means("/dev/x.raw", "device", ""));
+	CHECK(means("vg0/vm1", "volume", "vg0/vm1") && means("/dev/vg0/vm-1", "volume", "vg0/vm-1"));
+	CHECK(means("/dev/vg0/vm1.raw", "volume", "vg0/vm1.raw"));
+	CHECK(means("vg0/vm1.raw", "raw", below));
+	CHECK(means("/dev/mapper/vm1", "device", "") && means("../vm1", "device", ""));
+	CHECK(means("vg0/-vm1", "device", "") && means("vg0/a b", "device", ""));
+	CHECK(means("/dev/vg0/a/b", "device", "") && means("vg0/", "device", ""));
+	CHECK(parse_code("vg0/vm1", "pool", false) == DONE);
+	CHECK(parse_code("vg0/vm1", NULL, true) == USAGE);
+	CHECK(!close(creat(file, 0600)));
+	CHECK(parse_code(file, NULL, false) == UNFIT);
+	CHECK(parse_code("/nowhere/vm1.raw", NULL, true) == DONE);
+	CHECK(parse_code("/nowhere/vm1.raw", "pool", false) == USAGE);
+	CHECK(parse_code("/dev/null", "pool", false) == USAGE);
+	CHECK(parse_code("/dev/null", NULL, true) == USAGE);
+	CHECK(!unlink(file) && !chdir("/") && !rmdir(folder));
+	free(below);
+	free(here);
+	free(file);
+	done("what a destination is, by its name");
+}
+
+static void test_images(void)
+{
+	char folder[] = "/tmp/livemigrate-unit.XXXXXX", *path, *other, *own;
+	struct state *state = some_state("vm1");
+	struct stat st;
+
+	CHECK(mkdtemp(folder));
+	setenv("LIVEMIGRATE_STATE_DIR", folder, 1);
+	path = format("%s/vm1.raw", folder);
+	other = format("%s/other", folder);
+	own = format("%s.livemigrate-%s", path, state->id);
+	state->sectors = 2049;
+	dest_parse(path, NULL, false, &state->object);
+	CHECK(!image_make(state));
+	/* Sparse, and in whole pages. */
+	CHECK(!stat(path, &st) && st.st_size == 1052672 && !st.st_blocks);
+	CHECK((st.st_mode & 0777) == 0600 && access(own, F_OK));
+	CHECK(file_is(path, state->object.id, false));
+	/* Another one has taken its name: it is not ours. */
+	CHECK(!rename(path, other) && !close(creat(path, 0600)));
+	CHECK(!file_is(path, state->object.id, false) && !image_unmake(state));
+	CHECK(!access(path, F_OK) && image_delete(path, state->object.id) == UNFIT);
+	CHECK(!rename(other, path) && !image_unmake(state) && access(path, F_OK));
+	CHECK(!image_unmake(state) && !image_delete(path, state->object.id));
+	/* Its disk has another number after a boot. */
+	CHECK(!image_make(state));
+	state->object.id[0] = 'x';
+	CHECK(!image_unmake(state) && !access(path, F_OK));
+	state->boot[0] ^= 1;
+	CHECK(!image_unmake(state) && access(path, F_OK));
+	state->boot[0] ^= 1;
+	/* Killed before it had its name. */
+	CHECK(!close(creat(own, 0600)) && !image_unmake(state) && access(own, F_OK));
+	/* A name that was taken meanwhile is not overwritten. */
+	CHECK(!close(creat(path, 0600)) && image_make(state) == FAILED);
+	CHECK(!stat(path, &st) && !st.st_size && !image_unmake(state));
+	CHECK(!access(path, F_OK) && access(own, F_OK));
+	CHECK(!unlink(path) && !state_forget(state) && !rmdir(folder));
+	state_free(state);
+	free(own);
+	free(other);
+	free(path);
+	done("an image is made whole or not at all, and only that one is removed");
+}
+
+static void test_lvm(void)
+{
+	char line[] = "  vg0|vm1|6-4||-wi-a-----|8192|a,b\n", few[] = "a|b", many[] = "a|b|c|d";
+	char *field[7], *id = NULL, text[39];
+	const char *uuid = "LVM-0123456789abcdefghijklmnopqrstuvABCDEFGHIJKLMNOPQRSTUVWXYZabcdef";
+
+	CHECK(lvm_fields(line, field, 7) && !strcmp(field[0], "vg0") && !*field[3]);
+	CHECK(!strcmp(field[6], "a,b"));
+	CHECK(!lvm_fields(few, field, 3) && !lvm_fields(many, field, 3));
+	CHECK(lvm_id(uuid, &id) && !strcmp(id, uuid + 4));
+	lvm_uuid_text(id, text);
+	CHECK(!strcmp(text, "ABCDEF-GHIJ-KLMN-OPQR-STUV-WXYZ-abcdef"));
+	free(id);
+	CHECK(!lvm_id("LVM-x", &id) && !lvm_id("CRYPT-x", &id));
+	CHECK(!lvm_id("LVM-0123456789abcdefghijklmnopqrstuvABCDEFGHIJKLMNOPQRSTUVWXYZabcdef-tpool", &id));
+	done("what lvm2 says of a volume");
+}
+
+static bool argument_is(const char *line, size_t len, const char *wanted)
+{
+	const char *found = nbd_argument(line, len);
+
+	return wanted ? found && !strcmp(found, wanted) : !found;
+}
+
+#define ARGUMENT_IS(line, wanted) argument_is(line, sizeof(line), wanted)
+
+static void test_nbd(void)
+{
+	static const char * const plain[] = {
+		"qemu-nbd", "--fork", "--persistent", "--connect=/dev/nbd7",
+		"--format=vpc", "--cache=none", "--discard=unmap", "--detect-zeroes=unmap",
+		"--pid-file=/run/livemigrate-nbd7.pid", "--", "/x.vhd", NULL,
+	};
+	struct nbd_words words;
+	int i;
+
+	nbd_words(&words, "/dev/nbd7", "/x.vhd", "vpc", true, false);
+	for (i = 0; plain[i]; i++)
+		CHECK(words.argv[i] && !strcmp(words.argv[i], plain[i]));
+	CHECK(!words.argv[i]);
+	nbd_words_free(&words);
+	/* The same in a scope of systemd's. */
+	nbd_words(&words, "/dev/nbd7", "/x.vhd", "vpc", false, true);
+	CHECK(!strcmp(words.argv[0], "systemd-run") && !strcmp(words.argv[1], "--scope"));
+	CHECK(!strcmp(words.argv[4], "--unit=livemigrate-nbd7"));
+	CHECK(!strcmp(words.argv[6], "--") && !strcmp(words.argv[7], "qemu-nbd"));
+	CHECK(!strcmp(words.argv[12], "--cache=writeback"));
+	for (i = 0; words.argv[i]; i++)
+		;
+	CHECK(i == 18 && !strcmp(words.argv[17], "/x.vhd"));
+	nbd_words_free(&words);
+	done("how a qemu-nbd is started");
+
+	CHECK(ARGUMENT_IS("qemu-nbd\0--fork\0--connect=/dev/nbd7\0--\0/x.vhd", "/x.vhd"));
+	CHECK(ARGUMENT_IS("qemu-nbd\0-c\0/dev/nbd0\0-f\0qcow2\0a b", "a b"));
+	CHECK(ARGUMENT_IS("qemu-nbd\0-c\0/dev/nbd0\0-r\0x", NULL));
+	CHECK(ARGUMENT_IS("qemu-nbd\0--offset=512\0-c\0/dev/nbd0\0x", NULL));
+	CHECK(ARGUMENT_IS("qemu-nbd\0--snap\0-c\0/dev/nbd0\0x", NULL));
+	CHECK(ARGUMENT_IS("qemu-nbd\0x\0-c", NULL) && ARGUMENT_IS("qemu-nbd", NULL));
+	CHECK(!nbd_argument("qemu-nbd", 8) && !nbd_argument("", 0));
+	done("which image a qemu-nbd serves");
+}
+
+/* qemu-img takes it, and the image has the size that was asked for. */
+static void test_qemu_image(const char *kind, bool preallocate)
+{
+	char folder[] = "/tmp/livemigrate-unit.XXXXXX", *path;
+	struct state *state = some_state("vm1");
+	const char *argv[] = { "qemu-img", "info", "-f", image_format(kind), NULL, NULL };
+	struct child child;
+
+	CHECK(mkdtemp(folder));
+	setenv("LIVEMIGRATE_STATE_DIR", folder, 1);
+	path = format("%s/vm1.%s", folder, kind);
+	argv[4] = path;
+	state->sectors = 20480;
+	CHECK(!dest_parse(path, NULL, preallocate, &state->object));
+	CHECK(!image_make(state) && state->zeroed);
+	CHECK(file_is(path, state->object.id, false));
+	CHECK(!child_run(argv, &child) && !child.status);
+	CHECK(strstr(child.out, "(10485760 bytes)"));
+	child_free(&child);
+	CHECK(!image_unmake(state) && access(path, F_OK));
+	CHECK(!state_forget(state) && !rmdir(folder));
+	state_free(state);
+	free(path);
+}
+
+static void test_qemu_images(void)
+{
+	static const char * const kinds[] = { "qcow2", "vhdx", "vhd" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(kinds); i++) {
+		test_qemu_image(kinds[i], false);
+		test_qemu_image(kinds[i], true);
+	}
+	done("images of QEMU's kinds are made, as large as they shall be");
+}
+
+static void test_formats(void)
+{
+	struct dest_object object = { .kind = (char *)"vhd" };
+	const char *argv[12];
+	char *size;
+
+	image_argv(&object, "/x.vhd", 264242688, &size, argv);
+	CHECK(!strcmp(argv[0], "qemu-img") && !strcmp(argv[4], "vpc"));
+	CHECK(!strcmp(argv[6], "force_size=on") && !strcmp(argv[7], "/x.vhd"));
+	CHECK(!strcmp(argv[8], "264242688") && !argv[9]);
+	free(size);
+	object.preallocate = true;
+	image_argv(&object, "/x.vhd", 512, &size, argv);
+	CHECK(!strcmp(argv[6], "force_size=on,subformat=fixed"));
+	free(size);
+	object.kind = (char *)"qcow2";
+	image_argv(&object, "/x", 512, &size, argv);
+	CHECK(!strcmp(argv[6], "preallocation=falloc"));
+	free(size);
+	object.preallocate = false;
+	image_argv(&object, "/x", 512, &size, argv);
+	CHECK(!strcmp(argv[5], "/x") && !argv[7]);
+	free(size);
+	CHECK(!image_format("raw") && !strcmp(image_format("vhdx"), "vhdx"));
+	done("how qemu-img is told what to make");
+}
+
+static void test_children(void)
+{
+	const char * const good[] = { "sh", "-c", "echo one; echo two >&2; env", NULL };
+	const char * const bad[] = { "sh", "-c", "echo ' no.' >&2; echo; exit 3", NULL };
+	const char * const silent[] = { "sh", "-c", "kill -9 $$", NULL };
+	const char * const none[] = { "no-such-program", NULL };
+	struct child child;
+	char *why;
+
+	setenv("LM_SECRET", "x", 1);
+	CHECK(!child_run(good, &child) && !child.status);
+	CHECK(!strncmp(child.out, "one\n", 4) && !strcmp(child.err, "two\n"));
+	CHECK(strstr(child.out, "LC_ALL=C") && !strstr(child.out, "LM_SECRET"));
+	child_free(&child);
+	CHECK(!child_run(bad, &child) && child.status == 3);
+	why = child_why(&child, 0);
+	CHECK(!strcmp(why, "no"));
+	free(why);
+	child_free(&child);
+	CHECK(!child_run(silent, &child));
+	why = child_why(&child, 0);
+	CHECK(child.status == 137 && strstr(why, "signal 9"));
+	free(why);
+	child_free(&child);
+	CHECK(child_run(none, &child) && !child_exists("no-such-program"));
+	CHECK(child_exists("sh"));
+	child_free(&child);
+	why = one_line("  a b\n\n\tc\x1b[2J.\n");
+	CHECK(!strcmp(why, "a b; c [2J"));
+	free(why);
+	done("programs are run in a clean environment, and their words kept");
+}
+
 int main(void)
 {
 	test_status();
@@ -285,6 +558,13 @@ int main(void)
 	test_progress();
 	test_state_text();
 	test_state_files();
+	test_dest_names();
+	test_images();
+	test_lvm();
+	test_nbd();
+	test_formats();
+	test_qemu_images();
+	test_children();
 	printf("1..%d\n", number);
 	return failed != 0;
 }

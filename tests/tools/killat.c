@@ -9,6 +9,7 @@
 #include "common.h"
 
 #include <linux/dm-ioctl.h>
+#include <linux/loop.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/ptrace.h>
@@ -84,10 +85,13 @@ static bool next_stop(pid_t pid, int *status)
 	}
 }
 
-/* Of device mapper's: those that do not only tell. */
-static bool changes_dm(unsigned long request)
+/* Of device mapper's and of loop devices': those that do not only tell. */
+static bool changes_device(unsigned long request)
 {
 	switch (request) {
+	case LOOP_CONFIGURE:
+	case LOOP_CLR_FD:
+	case LOOP_CTL_GET_FREE:
 	case DM_DEV_CREATE:
 	case DM_DEV_REMOVE:
 	case DM_DEV_RENAME:
@@ -105,13 +109,17 @@ static bool changes(const struct __ptrace_syscall_info *info)
 {
 	switch (info->entry.nr) {
 	case SYS_ioctl:
-		return changes_dm(info->entry.args[1]);
+		return changes_device(info->entry.args[1]);
 	case SYS_openat:
 		return info->entry.args[2] & O_CREAT;
 	case SYS_write:
 	case SYS_ftruncate:
 	case SYS_fsync:
+	case SYS_fallocate:
 	case SYS_rename:
+	case SYS_renameat2:
+	case SYS_link:
+	case SYS_clone:
 	case SYS_unlink:
 	case SYS_mkdir:
 	case SYS_mknod:

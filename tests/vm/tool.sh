@@ -49,6 +49,15 @@ refused()
 	[ "$(wc -l </run/said)" -le 2 ] || die "that is more than a sentence"
 }
 
+# one_partition DEV: a partition table, of 1 MiB from sector 2048 on.
+one_partition()
+{
+	dd if=/dev/zero of="$1" bs=512 count=1 conv=notrunc 2>/dev/null
+	printf '\000\000\000\000\203\000\000\000\000\010\000\000\000\010\000\000' |
+		dd of="$1" bs=1 seek=446 conv=notrunc 2>/dev/null
+	printf '\125\252' | dd of="$1" bs=1 seek=510 conv=notrunc,fsync 2>/dev/null
+}
+
 # source_make KIND: /dev/mapper/vm1, 32 MiB, on vda and vdb. Kinds: linear,
 # segments, striped, crypt, thin.
 source_make()

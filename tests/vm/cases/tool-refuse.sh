@@ -63,7 +63,9 @@ refused 9 'is a thin-pool' start pool --to /dev/vdc
 dmsetup remove pool
 
 note "--- the destination"
-refused 9 'There is no destination /dev/vdz' start vm1 --to /dev/vdz
+refused 9 'There is no destination /dev/vdz: .* or name what is to be made' start vm1 --to /dev/vdz
+refused 2 'thin is for a new logical volume' start vm1 --to /dev/vdc --thin pool
+refused 2 'preallocate is for a new image' start vm1 --to /dev/vdc --preallocate
 refused 9 'is a file' start vm1 --to /vm/case.sh
 refused 9 'is no block device' start vm1 --to /dev/null
 refused 9 'too small: it has 32768 sectors' start vm1 --to /dev/vdd
@@ -83,13 +85,10 @@ refused 9 'read-only' start vm1 --to /dev/loop0
 losetup -d /dev/loop0
 
 note "--- partitions"
-# One, of 16 MiB from sector 2048 on.
-printf '\000\000\000\000\203\000\000\000\000\010\000\000\000\200\000\000' |
-	dd of=/dev/vdf bs=1 seek=446 conv=notrunc 2>/dev/null
-printf '\125\252' | dd of=/dev/vdf bs=1 seek=510 conv=notrunc,fsync 2>/dev/null
+one_partition /dev/vdf
 blockdev --rereadpt /dev/vdf
 [ -b /dev/vdf1 ] || die "there is no partition"
-dmsetup create part --table "0 32768 linear /dev/vdf1 0"
+dmsetup create part --table "0 2048 linear /dev/vdf1 0"
 refused 9 'part of the source' start part --to /dev/vdf
 dmsetup remove part
 refused 9 'holds a partition table \(dos\)' start vm1 --to /dev/vdf
@@ -170,6 +169,7 @@ refused 9 'the source cannot be deleted' run vm1 --to /dev/vdb --delete-source
 
 note "--- while it migrates"
 tool start vm1 --to /dev/vdb --paused
+refused 9 '/dev/vdb was not made by livemigrate' abort vm1 --delete-dest
 refused 3 'migrates already' start vm1 --to /dev/vdc --force
 refused 9 'hidden source' start vm1-livemigrate_src --to /dev/vdc --force
 node other /dev/vdf

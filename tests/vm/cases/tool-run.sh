@@ -55,6 +55,7 @@ vm1: N regions compared, none differ.
 vm1 runs on the dest, /dev/vdb; the source stays mirrored.
 vm1: watching the dest for 0:03 before the source is let go.
 vm1: switched 100.0%, N guest writes mirrored
+vm1: the source, the device /dev/vda, is left as it was.
 vm1 runs on /dev/vdb alone.
 TEXT
 diff /run/expected /run/said || die "it does not say what is expected"
