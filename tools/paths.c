@@ -29,6 +29,16 @@ const char *proc_dir(void)
 	return from_environment("LIVEMIGRATE_PROC", "/proc");
 }
 
+const char *dev_dir(void)
+{
+	return from_environment("LIVEMIGRATE_DEV", "/dev");
+}
+
+const char *tab_file(void)
+{
+	return from_environment("LIVEMIGRATE_TAB", "/etc/livemigrate.tab");
+}
+
 char *sys_block(dev_t dev, const char *below)
 {
 	return format("%s/dev/block/%u:%u/%s", sys_dir(), major(dev), minor(dev),

@@ -11,6 +11,8 @@
 const char *state_dir(void);	/* LIVEMIGRATE_STATE_DIR, /var/lib/livemigrate */
 const char *sys_dir(void);	/* LIVEMIGRATE_SYS, /sys */
 const char *proc_dir(void);	/* LIVEMIGRATE_PROC, /proc */
+const char *dev_dir(void);	/* LIVEMIGRATE_DEV, /dev */
+const char *tab_file(void);	/* LIVEMIGRATE_TAB, /etc/livemigrate.tab */
 
 /* /sys/dev/block/MAJOR:MINOR/@below, to be freed. */
 char *sys_block(dev_t dev, const char *below);

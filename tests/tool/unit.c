@@ -11,7 +11,9 @@
 #include "say.h"
 #include "state.h"
 #include "status.h"
+#include "tab-file.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -275,8 +277,182 @@ static void test_state_files(void)
 	done("state files are kept and forgotten, and a damaged one is counted");
 }
 
+/* ------------------------------------------------------------------------
+ * livemigrate.tab
+ */
+
+#define TAB	"# disks\n\nvm1\t/dev/sda  size=65536\t# the web\n" \
+		" vm2 UUID=ab-c\n#vm3 /dev/x\nvm4 /dev/vg/x noauto,size=8\nvm5 /a\\x20b none"
+
+static void parse(const char *text, struct tab *tab)
+{
+	tab_parse(text, strlen(text), tab);
+}
+
+static bool is_text(const struct tab *tab, const char *text)
+{
+	size_t len;
+	char *all = tab_text(tab, &len);
+	bool is = len == strlen(text) && !memcmp(all, text, len);
+
+	if (!is)
+		printf("# it is:\n%s\n", all);
+	free(all);
+	return is;
+}
+
+static void test_tab_reading(void)
+{
+	const struct tab_line *line;
+	struct tab tab;
+
+	parse(TAB, &tab);
+	CHECK(tab.nr == 7 && is_text(&tab, TAB));
+	line = tab_find(&tab, "vm1");
+	CHECK(line && !strcmp(line->device, "/dev/sda") && line->sectors == 65536 && !line->noauto);
+	CHECK(line && tab_number(&tab, line) == 3);
+	line = tab_find(&tab, "vm2");
+	CHECK(line && !strcmp(line->device, "UUID=ab-c") && !line->sectors);
+	line = tab_find(&tab, "vm4");
+	CHECK(line && line->sectors == 8 && line->noauto);
+	CHECK(tab_find(&tab, "vm5") && !tab_find(&tab, "vm3") && !tab_find(&tab, "#vm3"));
+	tab_free(&tab);
+	done("lines of the tab");
+}
+
+static const char *why_bad(const char *text)
+{
+	static char why[256];
+	struct tab tab;
+
+	parse(text, &tab);
+	snprintf(why, sizeof(why), "%s", tab.nr == 1 && tab.line[0].bad ? tab.line[0].bad : "");
+	CHECK(!tab_find(&tab, "vm1"));
+	tab_free(&tab);
+	return why;
+}
+
+static void test_tab_bad_lines(void)
+{
+	char *name = format("%0101d /dev/a\n", 0);
+	struct tab tab;
+
+	CHECK(strstr(why_bad("vm1\n"), "NAME DEVICE"));
+	CHECK(strstr(why_bad("vm1 /dev/a - more\n"), "NAME DEVICE"));
+	CHECK(strstr(why_bad("vm1 dev/a\n"), "whole path"));
+	CHECK(strstr(why_bad("vm1 UUID=\n"), "whole path"));
+	CHECK(strstr(why_bad("vm1 /dev/a size=8,frob\n"), "options are"));
+	CHECK(strstr(why_bad("vm1 /dev/a size=\n"), "number of sectors"));
+	CHECK(strstr(why_bad("vm1 /dev/a size=0\n"), "number of sectors"));
+	CHECK(strstr(why_bad("vm1 /dev/a size=36028797018963968\n"), "number of sectors"));
+	CHECK(strstr(why_bad("vm1 /dev/a\001\n"), "blanks"));
+	CHECK(strstr(why_bad("vm/1 /dev/a\n"), "letters"));
+	CHECK(strstr(why_bad("-vm1 /dev/a\n"), "called so"));
+	CHECK(strstr(why_bad("control /dev/a\n"), "called so"));
+	CHECK(strstr(why_bad(name), "100 characters"));
+	free(name);
+	tab_parse("vm1 /dev/a\0b\n", 13, &tab);
+	CHECK(tab.nr == 1 && tab.line[0].bad && tab_find_bad(&tab, "vm1"));
+	tab_free(&tab);
+	done("a bad line of the tab is refused, and it is said why");
+
+	/* Whichever of two were taken, it might be the stale one. */
+	parse("vm1 /dev/a\nvm2 /dev/b\nvm1 /dev/c\nvm1 /dev/d frob\n", &tab);
+	CHECK(!tab_find(&tab, "vm1") && tab_find(&tab, "vm2") && tab_find_bad(&tab, "vm1"));
+	CHECK(!tab_find_bad(&tab, "vm2") && !tab_find_bad(&tab, "vm"));
+	tab_free(&tab);
+	done("of two lines of one name neither counts");
+}
+
+static void test_tab_writing(void)
+{
+	struct tab tab;
+
+	parse(TAB, &tab);
+	tab_set(&tab, "vm1", "/dev/disk/by-id/x", 0, false);
+	tab_set(&tab, "vm2", "/srv/image", 16, true);
+	tab_set(&tab, "vm9", "PARTUUID=1", 0, false);
+	tab_remove(&tab, "vm4");
+	tab_remove(&tab, "vm7");
+	CHECK(is_text(&tab, "# disks\n\nvm1\t/dev/disk/by-id/x  -\t# the web\n"
+		      " vm2 /srv/image size=16,noauto\n#vm3 /dev/x\nvm5 /a\\x20b none\n"
+		      "vm9 PARTUUID=1 -\n"));
+	CHECK(tab_find(&tab, "vm2") && tab_find(&tab, "vm2")->sectors == 16);
+	tab_free(&tab);
+	parse("", &tab);
+	tab_set(&tab, "vm1", "/dev/a", 8, false);
+	CHECK(is_text(&tab, "vm1 /dev/a size=8\n"));
+	tab_remove(&tab, "vm1");
+	CHECK(is_text(&tab, ""));
+	tab_free(&tab);
+	parse("vm1 /dev/a\r\nvm2 /dev/b", &tab);
+	tab_set(&tab, "vm1", "/dev/c", 0, true);
+	tab_set(&tab, "vm2", "/dev/d", 0, false);
+	CHECK(is_text(&tab, "vm1 /dev/c noauto\r\nvm2 /dev/d -"));
+	tab_free(&tab);
+	done("a line of the tab is changed, and nothing else");
+}
+
+static void write_tab(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	CHECK(file && fputs(text, file) >= 0 && !fclose(file));
+}
+
+static void test_tab_file(void)
+{
+	char folder[] = "/tmp/livemigrate-unit.XXXXXX", text[256] = "";
+	char *path, *link, *new;
+	struct stat st = { 0 };
+	struct tab tab;
+	FILE *file;
+
+	CHECK(mkdtemp(folder));
+	path = format("%s/real", folder);
+	link = format("%s/tab", folder);
+	new = format("%s/real.new", folder);
+	setenv("LIVEMIGRATE_TAB", link, 1);
+	CHECK(!tab_load(&tab) && !tab.nr);
+	CHECK(!symlink("real", link));
+	write_tab(path, TAB);
+	CHECK(!chmod(path, 0640) && !chown(path, 1234, 2345));
+	/* What a killed one has left. */
+	write_tab(new, "vm1 /torn");
+	CHECK(!tab_load(&tab) && tab_find(&tab, "vm1"));
+	tab_set(&tab, "vm1", "/dev/sdb", 65536, false);
+	CHECK(!tab_writable() && !tab_save(&tab));
+	tab_free(&tab);
+	CHECK(!lstat(link, &st) && S_ISLNK(st.st_mode));
+	CHECK(!stat(path, &st) && (st.st_mode & 07777) == 0640 && st.st_uid == 1234 && st.st_gid == 2345);
+	CHECK(access(new, F_OK));
+	CHECK(!tab_load(&tab) && tab_find(&tab, "vm1") &&
+	      !strcmp(tab_find(&tab, "vm1")->device, "/dev/sdb"));
+	tab_free(&tab);
+	CHECK(!unlink(link) && !unlink(path));
+	/* The first one has a word about what it is. */
+	CHECK(!tab_load(&tab));
+	tab_set(&tab, "vm1", "/dev/a", 0, false);
+	CHECK(!tab_save(&tab));
+	tab_free(&tab);
+	file = fopen(link, "r");
+	CHECK(file && fgets(text, sizeof(text), file) && strstr(text, "livemigrate.tab(5)"));
+	if (file)
+		fclose(file);
+	CHECK(!stat(link, &st) && (st.st_mode & 07777) == 0644);
+	CHECK(!unlink(link) && !mkdir(link, 0700) && tab_load(&tab) == FAILED);
+	CHECK(!rmdir(link) && !rmdir(folder));
+	CHECK(tab_writable() == FAILED);
+	unsetenv("LIVEMIGRATE_TAB");
+	free(path);
+	free(link);
+	free(new);
+	done("the tab's file keeps its mode, its owner and its place");
+}
+
 int main(void)
 {
+	umask(022);
 	test_status();
 	test_lines();
 	test_units();
@@ -285,6 +461,10 @@ int main(void)
 	test_progress();
 	test_state_text();
 	test_state_files();
+	test_tab_reading();
+	test_tab_bad_lines();
+	test_tab_writing();
+	test_tab_file();
 	printf("1..%d\n", number);
 	return failed != 0;
 }
