@@ -4,6 +4,7 @@
  */
 #include "check.h"
 #include "command.h"
+#include "disk.h"
 #include "insert.h"
 #include "lock.h"
 #include "say.h"
@@ -65,15 +66,27 @@ static int check_all(const struct request *r, struct start *s, uint64_t *sectors
 		code = blockdev_get("destination", r->text[OPT_TO], &s->dest);
 	if (!code)
 		code = check_dest("destination", &s->dest, &s->device, *sectors, force);
+	if (!code)
+		code = disk_check_others("destination", s->device.name, &s->dest);
 	if (code || !is_given(r, OPT_METADATA))
 		return code;
 	code = blockdev_get("metadata device", r->text[OPT_METADATA], &s->metadata);
 	if (!code)
 		code = check_dest("metadata device", &s->metadata, &s->device, 0, false);
+	if (!code)
+		code = disk_check_others("metadata device", s->device.name, &s->metadata);
 	if (!code && s->metadata.dev == s->dest.dev)
 		code = fail(UNFIT, "%s cannot be both destination and metadata device.",
 			    s->dest.path);
 	return code;
+}
+
+/* The record is read after a reboot, too. */
+static char *lasting(const struct blockdev *bd)
+{
+	enum lasting how;
+
+	return named_lasting(bd->path, bd->dev, &how);
 }
 
 static int make_state(const struct request *r, struct start *s, uint64_t sectors)
@@ -88,10 +101,10 @@ static int make_state(const struct request *r, struct start *s, uint64_t sectors
 	state->dev = s->device.dev;
 	state->diskseq = device_seq(s->device.dev);
 	state->sectors = sectors;
-	state->dest.path = copy_of(s->dest.path);
+	state->dest.path = lasting(&s->dest);
 	state->dest.dev = s->dest.dev;
 	if (s->metadata.path) {
-		state->metadata.path = copy_of(s->metadata.path);
+		state->metadata.path = lasting(&s->metadata);
 		state->metadata.dev = s->metadata.dev;
 	}
 	state->pinned = is_given(r, OPT_PINNED);

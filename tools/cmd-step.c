@@ -4,11 +4,13 @@
  */
 #include "command.h"
 #include "check.h"
+#include "disk.h"
 #include "ending.h"
 #include "events.h"
 #include "insert.h"
 #include "lock.h"
 #include "message.h"
+#include "restore.h"
 #include "say.h"
 #include "source-kind.h"
 #include "wait.h"
@@ -128,7 +130,7 @@ static int find_again(const char *role, struct named_dev *named,
 
 	if (!named->path)
 		return DONE;
-	code = blockdev_get(role, named->path, &bd);
+	code = named_get(role, named->path, &bd);
 	if (!code)
 		code = check_dest(role, &bd, source, sectors, true);
 	if (!code)
@@ -179,6 +181,8 @@ static int restart(struct migration *m)
 
 static int resume_absent(struct migration *m)
 {
+	if (m->state->step == STEP_COMMIT && disk_is_kept(m->state))
+		return restore_on_dest(m->state);
 	if (m->state->step != STEP_START &&
 	    (m->state->step != STEP_RUN || !m->state->metadata.path))
 		return want_running(m);
@@ -205,7 +209,7 @@ static int resume_running(struct migration *m)
 	return m->readable ? message_send(m, "resume") : want_running(m);
 }
 
-static int do_resume(struct migration *m)
+static int resume_stage(struct migration *m)
 {
 	switch (m->stage) {
 	case RUNS:
@@ -223,6 +227,18 @@ static int do_resume(struct migration *m)
 	}
 }
 
+int do_resume(const char *device)
+{
+	struct migration m;
+	int code = begin("resume", device, &m);
+
+	if (code)
+		return code;
+	code = resume_stage(&m);
+	finish(&m);
+	return code;
+}
+
 int cmd_resume(const struct request *r)
 {
 	struct migration m;
@@ -232,7 +248,7 @@ int cmd_resume(const struct request *r)
 	if (code)
 		return code;
 	step = m.state ? m.state->step : STEP_RUN;
-	code = do_resume(&m);
+	code = resume_stage(&m);
 	finish(&m);
 	if (code)
 		return code;

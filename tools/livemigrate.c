@@ -7,6 +7,7 @@
 #include "dm.h"
 #include "migration.h"
 #include "say.h"
+#include "tab-file.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -50,6 +51,8 @@ static const struct {
 	[OPT_WATCH] = { "watch", NULL, NOTHING, "again at each change, until Ctrl-C" },
 	[OPT_TIMEOUT] = { "timeout", "TIME", TIME, "wait no longer" },
 	[OPT_STOP] = { "stop", NULL, NOTHING, "end what is under way" },
+	[OPT_GROUP] = { "group", NULL, NOTHING,
+		"several devices, all of them or none" },
 	[OPT_HELP] = { "help", NULL, NOTHING, "say this" },
 };
 
@@ -94,6 +97,11 @@ static const struct command {
 	  "let a leg that had failed take part again" },
 	{ "commit", "DEVICE", 1, 1, OPTION(OPT_DELETE_SOURCE), cmd_commit,
 	  "stay on the destination, and let the source go" },
+	{ "disk", "add NAME DEV | remove NAME | list | resize NAME", 1, 3,
+	  OPTION(OPT_JSON), cmd_disk,
+	  "keep plain mappings, which can be moved later, over reboots" },
+	{ "boot", "", 0, 0, OPTION(OPT_TIMEOUT), cmd_boot,
+	  "make those mappings, and go on with their migrations" },
 };
 
 #define NR_COMMANDS ((int)ARRAY_LEN(commands))
@@ -120,7 +128,8 @@ static int help_all(FILE *out)
 	      "Moves a device-mapper device in use to another block device.\n\n", out);
 	for (i = 0; i < NR_COMMANDS; i++)
 		fprintf(out, "  %-9s %-12s %s\n", commands[i].name,
-			commands[i].operands, commands[i].help);
+			commands[i].max > 2 ? "..." : commands[i].operands,
+			commands[i].help);
 	fputs("\nDEVICE is a name of device mapper, VG/LV, a path or major:minor.\n"
 	      "livemigrate COMMAND --help tells more; all is in livemigrate(8).\n", out);
 	return out == stdout ? DONE : USAGE;
@@ -145,6 +154,19 @@ static int help_one(const struct command *c)
 		printf("  %-23s %s\n", option, options[o].help);
 	}
 	return DONE;
+}
+
+static int complete_disks(void)
+{
+	struct tab tab;
+	size_t i;
+	int code = tab_load(&tab);
+
+	for (i = 0; i < tab.nr; i++)
+		if (tab.line[i].name)
+			puts(tab.line[i].name);
+	tab_free(&tab);
+	return code;
 }
 
 static int complete_devices(bool migrating)
@@ -172,7 +194,7 @@ static int complete_devices(bool migrating)
 /*
  * For the completion of shells, and for tests: "complete" prints the commands,
  * "complete COMMAND" its options, those with a value with an = behind;
- * "complete --devices" and "complete --migrations" names.
+ * "complete --devices", "complete --migrations" and "complete --disks" names.
  */
 static int complete(int argc, char **argv)
 {
@@ -183,6 +205,8 @@ static int complete(int argc, char **argv)
 		return complete_devices(false);
 	if (argc > 0 && !strcmp(argv[0], "--migrations"))
 		return complete_devices(true);
+	if (argc > 0 && !strcmp(argv[0], "--disks"))
+		return complete_disks();
 	for (i = 0; argc == 0 && i < NR_COMMANDS; i++)
 		puts(commands[i].name);
 	for (i = 0; c && i < NR_OPTIONS; i++)
@@ -249,7 +273,10 @@ static int parse(const struct command *c, int argc, char **argv, struct request 
 	if (nr < c->min || nr > c->max)
 		return fail(USAGE, "%s takes %s: livemigrate %s %s.", c->name,
 			    c->max == 0 ? "no device" : c->max == 1 ? "one device" :
-			    "a device and a rate", c->name, c->operands);
+			    c->max == 2 ? "a device and a rate" : "other words",
+			    c->name, c->operands);
+	r->operands = argv + optind;
+	r->nr_operands = nr;
 	r->device = nr > 0 ? argv[optind] : NULL;
 	r->operand = nr > 1 ? argv[optind + 1] : NULL;
 	return DONE;

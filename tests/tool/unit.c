@@ -6,6 +6,7 @@
  */
 #include "command.h"
 #include "kmsg.h"
+#include "named.h"
 #include "progress.h"
 #include "report.h"
 #include "say.h"
@@ -13,7 +14,9 @@
 #include "status.h"
 #include "tab-file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -450,6 +453,127 @@ static void test_tab_file(void)
 	done("the tab's file keeps its mode, its owner and its place");
 }
 
+/* ------------------------------------------------------------------------
+ * Names that last
+ */
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+/* Any block device of this machine, only looked at; false: there is none. */
+static bool some_disk(char *kernel, size_t len, dev_t *dev)
+{
+	DIR *dir = opendir("/sys/block");
+	struct dirent *entry;
+	bool found = false;
+	struct stat st;
+
+	while (dir && !found && (entry = readdir(dir))) {
+		char *node = format("/dev/%s", entry->d_name);
+
+		if (!named_is_passing(node) && !stat(node, &st) && S_ISBLK(st.st_mode)) {
+			snprintf(kernel, len, "%s", entry->d_name);
+			*dev = st.st_rdev;
+			found = true;
+		}
+		free(node);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+static void link_to(const char *folder, const char *below, const char *kernel)
+{
+	char *path = format("%s/%s", folder, below), *node = format("/dev/%s", kernel);
+
+	CHECK(!symlink(node, path));
+	free(node);
+	free(path);
+}
+
+static bool lasts_as(const char *path, dev_t dev, const char *folder, const char *below,
+		     enum lasting want)
+{
+	char *wanted = format("%s/%s", folder, below), *name;
+	enum lasting how;
+	bool is;
+
+	name = named_lasting(path, dev, &how);
+	is = !strcmp(name, wanted) && how == want;
+	if (!is)
+		printf("# it is %s (%d)\n", name, how);
+	free(name);
+	free(wanted);
+	return is;
+}
+
+static void test_lasting_links(const char *folder, const char *kernel, dev_t dev)
+{
+	char *given = format("%s/%s", folder, kernel);
+
+	link_to(folder, kernel, kernel);
+	CHECK(lasts_as(given, dev, folder, kernel, LASTS_PERHAPS));
+	CHECK(lasts_as(NULL, dev, folder, kernel, LASTS_PERHAPS));
+	link_to(folder, "disk/by-id/lvm-pv-uuid-1", kernel);
+	CHECK(lasts_as(given, dev, folder, kernel, LASTS_PERHAPS));
+	link_to(folder, "disk/by-path/pci-1", kernel);
+	CHECK(lasts_as(given, dev, folder, "disk/by-path/pci-1", LASTS));
+	link_to(folder, "disk/by-id/ata-b", kernel);
+	link_to(folder, "disk/by-id/ata-a", kernel);
+	CHECK(lasts_as(given, dev, folder, "disk/by-id/ata-a", LASTS));
+	link_to(folder, "disk/by-id/wwn-1", kernel);
+	link_to(folder, "disk/by-id/wwn-0", "null");
+	CHECK(lasts_as(given, dev, folder, "disk/by-id/wwn-1", LASTS));
+	free(given);
+	/* What the user calls it is kept, if it is not the kernel's own name. */
+	given = format("%s/disk/by-id/ata-b", folder);
+	CHECK(lasts_as(given, dev, folder, "disk/by-id/ata-b", LASTS));
+	free(given);
+	/* One that leads elsewhere by now is not. */
+	given = format("%s/disk/by-id/wwn-0", folder);
+	CHECK(lasts_as(given, dev, folder, "disk/by-id/wwn-1", LASTS));
+	free(given);
+}
+
+static void test_lasting(void)
+{
+	static const char * const folders[] = { "disk", "disk/by-id", "disk/by-path" };
+	char folder[] = "/tmp/livemigrate-unit.XXXXXX", kernel[256];
+	size_t i;
+	dev_t dev;
+
+	CHECK(named_rank("wwn-0x5") > named_rank("scsi-35") && named_rank("scsi-35") > named_rank("scsi-SQ"));
+	CHECK(named_rank("scsi-SQ") > named_rank("ata-x") && named_rank("virtio-x") > named_rank("y"));
+	CHECK(named_rank("y") && !named_rank("lvm-pv-uuid-x") && !named_rank("dm-uuid-x"));
+	CHECK(named_is_passing("/dev/loop0") && named_is_passing("/dev/nbd12p3") && named_is_passing("nbd0"));
+	CHECK(!named_is_passing("/srv/loop1.img") && !named_is_passing("/dev/loop") && !named_is_passing("/dev/nbd"));
+	CHECK(!named_is_passing("/dev/nbd1p") && !named_is_passing("/dev/loop0/x") && !named_is_passing("/dev/sda"));
+	done("names that go with the content, or not at all");
+
+	if (!some_disk(kernel, sizeof(kernel), &dev)) {
+		printf("ok %d - names that last # SKIP this machine has no disk\n", ++number);
+		return;
+	}
+	CHECK(mkdtemp(folder));
+	for (i = 0; i < ARRAY_LEN(folders); i++) {
+		char *path = format("%s/%s", folder, folders[i]);
+
+		CHECK(!mkdir(path, 0700));
+		free(path);
+	}
+	setenv("LIVEMIGRATE_DEV", folder, 1);
+	test_lasting_links(folder, kernel, dev);
+	unsetenv("LIVEMIGRATE_DEV");
+	CHECK(!nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS));
+	done("the name of a disk that lasts");
+}
+
 int main(void)
 {
 	umask(022);
@@ -465,6 +589,7 @@ int main(void)
 	test_tab_bad_lines();
 	test_tab_writing();
 	test_tab_file();
+	test_lasting();
 	printf("1..%d\n", number);
 	return failed != 0;
 }
