@@ -7,6 +7,7 @@
 #include "disk.h"
 #include "ending.h"
 #include "events.h"
+#include "group.h"
 #include "insert.h"
 #include "lock.h"
 #include "message.h"
@@ -242,9 +243,15 @@ int do_resume(const char *device)
 int cmd_resume(const struct request *r)
 {
 	struct migration m;
-	int code = begin("resume", r->device, &m);
 	enum step step;
+	bool was;
+	int code = group_settle(r->device, group_finish, &was);
 
+	if (was && !code)
+		say("%s: all of its group run on the same leg.", r->device);
+	if (was || code)
+		return code;
+	code = begin("resume", r->device, &m);
 	if (code)
 		return code;
 	step = m.state ? m.state->step : STEP_RUN;
@@ -308,25 +315,29 @@ int do_switch(const char *device, const char *message, int64_t patience_ms)
 	return code;
 }
 
-static int do_switch_command(const struct request *r, const char *message, const char *to)
+static int do_switch_command(const struct request *r, const char *message, enum leg to)
 {
 	int64_t patience = is_given(r, OPT_TIMEOUT) ?
 			   (int64_t)r->number[OPT_TIMEOUT] * 1000 : SWITCH_PATIENCE;
-	int code = do_switch(r->device, message, patience);
+	int code;
 
+	if (is_given(r, OPT_GROUP))
+		return cmd_group(r, to, patience);
+	code = do_switch(r->device, message, patience);
 	if (!code)
-		say("%s runs on the %s; the other one stays mirrored.", r->device, to);
+		say("%s runs on the %s; the other one stays mirrored.", r->device,
+		    leg_names[to]);
 	return code;
 }
 
 int cmd_cutover(const struct request *r)
 {
-	return do_switch_command(r, "cutover", "dest");
+	return do_switch_command(r, "cutover", DEST);
 }
 
 int cmd_failback(const struct request *r)
 {
-	return do_switch_command(r, "failback", "source");
+	return do_switch_command(r, "failback", SOURCE);
 }
 
 /* ------------------------------------------------------------------------
@@ -386,6 +397,16 @@ int cmd_verify(const struct request *r)
  * commit and abort
  */
 
+/* Some would be committed, and others perhaps go back. */
+static int want_whole_group(const struct migration *m)
+{
+	char *note = group_note(migration_name(m));
+	int code = note ? fail(NOT_NOW, "%s: %s.", migration_name(m), note) : DONE;
+
+	free(note);
+	return code;
+}
+
 /* Somebody has done away with the target: what is left to be done? */
 static int end_absent(struct migration *m, bool force)
 {
@@ -403,6 +424,8 @@ int do_commit(const char *device, bool delete_source)
 		return code;
 	if (m.stage != RUNS && !(m.stage == ENDING && m.state->step == STEP_COMMIT))
 		code = want_running(&m);
+	if (!code)
+		code = want_whole_group(&m);
 	if (!code)
 		code = m.stage == RUNS ? migration_adopt(&m) : DONE;
 	if (!code && delete_source)
@@ -433,8 +456,11 @@ static bool is_committed(const struct migration *m)
 int do_abort(const char *device, bool force)
 {
 	struct migration m;
-	int code = begin("abort", device, &m);
+	bool was;
+	int code = group_settle(device, group_to_source, &was);
 
+	if (!code)
+		code = begin("abort", device, &m);
 	if (code)
 		return code;
 	if (is_committed(&m))

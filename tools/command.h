@@ -6,6 +6,8 @@
 #ifndef COMMAND_H
 #define COMMAND_H
 
+#include "status.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -50,6 +52,8 @@ int cmd_reattach(const struct request *r);
 int cmd_commit(const struct request *r);
 int cmd_disk(const struct request *r);
 int cmd_boot(const struct request *r);
+/* cutover --group, failback --group. */
+int cmd_group(const struct request *r, enum leg to, int64_t patience_ms);
 
 /* What run does with the parts of the others. */
 int do_start(const struct request *r);

@@ -56,6 +56,9 @@ static const struct {
 	[OPT_HELP] = { "help", NULL, NOTHING, "say this" },
 };
 
+/* Operands: with --group, else one. */
+#define MANY	1000
+
 #define START_OPTIONS							\
 	(OPTION(OPT_TO) | OPTION(OPT_METADATA) | OPTION(OPT_RATE) |	\
 	 OPTION(OPT_PAUSED) | OPTION(OPT_ZEROED) | OPTION(OPT_REGION_SIZE) | \
@@ -87,9 +90,9 @@ static const struct command {
 	  "limit the copier: KiB/s, or 50M, 1G; 0 for no limit" },
 	{ "verify", "DEVICE", 1, 1, OPTION(OPT_STOP), cmd_verify,
 	  "compare source and destination while they are in use" },
-	{ "cutover", "DEVICE", 1, 1, OPTION(OPT_TIMEOUT), cmd_cutover,
+	{ "cutover", "DEVICE", 1, MANY, OPTION(OPT_TIMEOUT) | OPTION(OPT_GROUP), cmd_cutover,
 	  "run on the destination; the source stays mirrored" },
-	{ "failback", "DEVICE", 1, 1, OPTION(OPT_TIMEOUT), cmd_failback,
+	{ "failback", "DEVICE", 1, MANY, OPTION(OPT_TIMEOUT) | OPTION(OPT_GROUP), cmd_failback,
 	  "run on the source again; nothing is lost" },
 	{ "abort", "DEVICE", 1, 1, OPTION(OPT_FORCE), cmd_abort,
 	  "stay on the source, and let the destination go" },
@@ -128,7 +131,7 @@ static int help_all(FILE *out)
 	      "Moves a device-mapper device in use to another block device.\n\n", out);
 	for (i = 0; i < NR_COMMANDS; i++)
 		fprintf(out, "  %-9s %-12s %s\n", commands[i].name,
-			commands[i].max > 2 ? "..." : commands[i].operands,
+			strlen(commands[i].operands) > 12 ? "..." : commands[i].operands,
 			commands[i].help);
 	fputs("\nDEVICE is a name of device mapper, VG/LV, a path or major:minor.\n"
 	      "livemigrate COMMAND --help tells more; all is in livemigrate(8).\n", out);
@@ -242,10 +245,24 @@ static int take_value(enum opt o, const char *text, struct request *r)
 				  options[o].name, options[o].value, text);
 }
 
+static const char *operands_text(int max)
+{
+	switch (max) {
+	case 0:
+		return "no device";
+	case 1:
+		return "one device";
+	case 2:
+		return "a device and a rate";
+	default:
+		return "other words";
+	}
+}
+
 static int parse(const struct command *c, int argc, char **argv, struct request *r)
 {
 	struct option longs[NR_OPTIONS + 1] = { 0 };
-	int nr = 0, o, found, code = DONE;
+	int nr = 0, o, found, max, code = DONE;
 
 	for (o = 0; o < NR_OPTIONS; o++) {
 		if (!(c->options & OPTION(o)) && o != OPT_HELP)
@@ -270,10 +287,9 @@ static int parse(const struct command *c, int argc, char **argv, struct request 
 	if (code || is_given(r, OPT_HELP))
 		return code;
 	nr = argc - optind;
-	if (nr < c->min || nr > c->max)
-		return fail(USAGE, "%s takes %s: livemigrate %s %s.", c->name,
-			    c->max == 0 ? "no device" : c->max == 1 ? "one device" :
-			    c->max == 2 ? "a device and a rate" : "other words",
+	max = c->max == MANY && !is_given(r, OPT_GROUP) ? 1 : c->max;
+	if (nr < c->min || nr > max)
+		return fail(USAGE, "%s takes %s: livemigrate %s %s.", c->name, operands_text(max),
 			    c->name, c->operands);
 	r->operands = argv + optind;
 	r->nr_operands = nr;

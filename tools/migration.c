@@ -2,6 +2,7 @@
 #include "migration.h"
 #include "device.h"
 #include "disk.h"
+#include "group.h"
 #include "lock.h"
 #include "say.h"
 
@@ -496,7 +497,8 @@ char *migration_note(const struct migration *m)
 		return note;
 	switch (m->stage) {
 	case RUNS:
-		return note_running(m);
+		note = group_note(m->device.name);
+		return note ? note : note_running(m);
 	case STARTING:
 		return format("start was interrupted, it runs on the source alone: \"livemigrate resume %s\" goes on, \"livemigrate abort %s\" takes it back",
 			      name, name);

@@ -5,6 +5,7 @@
  * and what prints progress. TAP.
  */
 #include "command.h"
+#include "group.h"
 #include "kmsg.h"
 #include "named.h"
 #include "progress.h"
@@ -574,6 +575,70 @@ static void test_lasting(void)
 	done("the name of a disk that lasts");
 }
 
+/* ------------------------------------------------------------------------
+ * The journal of a group
+ */
+
+static void write_boot(const char *folder, const char *boot)
+{
+	char *path = format("%s/sys/kernel/random/boot_id", folder);
+
+	write_tab(path, boot);
+	free(path);
+}
+
+static bool interrupted(const char *name, enum leg to)
+{
+	struct group group;
+	bool is = group_interrupted(name, &group);
+	char *names = group_names(&group);
+
+	is = is && group.to == to && !strcmp(names, "vm1 a\"b");
+	free(names);
+	group_free(&group);
+	return is;
+}
+
+static void test_group(void)
+{
+	char folder[] = "/tmp/livemigrate-unit.XXXXXX", *file, *path;
+	struct group group = { .to = DEST };
+
+	CHECK(mkdtemp(folder));
+	path = format("mkdir -p %s/sys/kernel/random", folder);
+	CHECK(!system(path));
+	free(path);
+	write_boot(folder, "one\n");
+	file = format("%s/group", folder);
+	setenv("LIVEMIGRATE_STATE_DIR", folder, 1);
+	setenv("LIVEMIGRATE_PROC", folder, 1);
+	group_add(&group, "vm1");
+	group_add(&group, "a\"b");
+	CHECK(!interrupted(NULL, DEST) && !group_save(&group));
+	CHECK(interrupted(NULL, DEST) && interrupted("vm1", DEST) && interrupted("a\"b", DEST));
+	CHECK(!interrupted("vm2", DEST) && !interrupted("vm", DEST));
+	group.to = SOURCE;
+	CHECK(!group_save(&group) && interrupted("vm1", SOURCE));
+	/* Roles end with the boot. */
+	write_boot(folder, "two\n");
+	CHECK(!interrupted("vm1", SOURCE));
+	write_boot(folder, "one\n");
+	CHECK(interrupted("vm1", SOURCE) && !group_forget() && !interrupted(NULL, SOURCE));
+	CHECK(!group_forget());
+	write_tab(file, "{\"boot\":\"one\",\"to\":\"dest\",\"names\":[\"vm1\",");
+	CHECK(!interrupted(NULL, DEST));
+	write_tab(file, "{\"boot\":\"one\",\"names\":[7,null]}");
+	CHECK(!interrupted(NULL, SOURCE));
+	write_tab(file, "[]");
+	CHECK(!interrupted(NULL, SOURCE));
+	unsetenv("LIVEMIGRATE_STATE_DIR");
+	unsetenv("LIVEMIGRATE_PROC");
+	group_free(&group);
+	free(file);
+	CHECK(!nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS));
+	done("a group that is being switched is kept until it is done, or the host boots");
+}
+
 int main(void)
 {
 	umask(022);
@@ -590,6 +655,7 @@ int main(void)
 	test_tab_writing();
 	test_tab_file();
 	test_lasting();
+	test_group();
 	printf("1..%d\n", number);
 	return failed != 0;
 }
