@@ -9,6 +9,7 @@
 #include "common.h"
 
 #include <linux/dm-ioctl.h>
+#include <linux/loop.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/ptrace.h>
@@ -84,8 +85,8 @@ static bool next_stop(pid_t pid, int *status)
 	}
 }
 
-/* Of device mapper's: those that do not only tell. */
-static bool changes_dm(unsigned long request)
+/* Of device mapper's, and loop devices': those that do not only tell. */
+static bool changes_device(unsigned long request)
 {
 	switch (request) {
 	case DM_DEV_CREATE:
@@ -95,6 +96,8 @@ static bool changes_dm(unsigned long request)
 	case DM_TABLE_LOAD:
 	case DM_TABLE_CLEAR:
 	case DM_TARGET_MSG:
+	case LOOP_CONFIGURE:
+	case LOOP_SET_CAPACITY:
 		return true;
 	default:
 		return false;
@@ -105,11 +108,13 @@ static bool changes(const struct __ptrace_syscall_info *info)
 {
 	switch (info->entry.nr) {
 	case SYS_ioctl:
-		return changes_dm(info->entry.args[1]);
+		return changes_device(info->entry.args[1]);
 	case SYS_openat:
 		return info->entry.args[2] & O_CREAT;
 	case SYS_write:
 	case SYS_ftruncate:
+	case SYS_fchmod:
+	case SYS_fchown:
 	case SYS_fsync:
 	case SYS_rename:
 	case SYS_unlink:
