@@ -159,7 +159,7 @@ static int check_again(struct migration *m)
 	return code;
 }
 
-static int restart(struct migration *m)
+static int restart(struct migration *m, bool again)
 {
 	int code;
 
@@ -177,7 +177,27 @@ static int restart(struct migration *m)
 	m->state->diskseq = device_seq(m->device.dev);
 	free(m->state->boot);
 	m->state->boot = this_boot();
+	m->state->again = again;
 	return insert(m->state);
+}
+
+/* If that fails the record stays: with it goes that the dest may be the newer one. */
+static int restart_again(struct migration *m)
+{
+	char *before = state_to_text(m->state);
+	const char *why;
+	struct state *state;
+	int code;
+
+	code = restart(m, true);
+	if (code) {
+		state = state_from_text(before, &why);
+		if (state)
+			state_save(state);
+		state_free(state);
+	}
+	free(before);
+	return code;
 }
 
 static int resume_absent(struct migration *m)
@@ -191,7 +211,7 @@ static int resume_absent(struct migration *m)
 	if (m->exists && m->device.open_count > 0)
 		return fail(NOT_NOW, "%s is in use already, and what is written to it is not known to the metadata: \"livemigrate abort %s\", and start again.",
 			    m->device.name, m->device.name);
-	return restart(m);
+	return restart_again(m);
 }
 
 static int resume_running(struct migration *m)
@@ -216,7 +236,7 @@ static int resume_stage(struct migration *m)
 	case RUNS:
 		return resume_running(m);
 	case STARTING:
-		return restart(m);
+		return restart(m, false);
 	case ENDING:
 		return m->state->step == STEP_COMMIT ? end_by_commit(m) :
 						       end_by_abort(m);

@@ -175,7 +175,7 @@ int insert(struct state *state)
 	if (!code)
 		code = go_live(state);
 	if (code) {
-		if (!insert_undo(state) && !state_forget(state))
+		if (!insert_undo(state) && (state->again || !state_forget(state)))
 			remark("%s runs as before: nothing has changed.", state->name);
 		return code;
 	}

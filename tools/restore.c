@@ -225,7 +225,7 @@ static int ask_kernel(struct disk *d, bool *committed)
 		code = named_get("destination", d->state->dest.path, &dest);
 	if (!code)
 		code = named_get("metadata device", d->state->metadata.path, &metadata);
-	if (!code && d->state->step != STEP_START && is_written(&metadata))
+	if (!code && is_written(&metadata))
 		code = ask_line(d, &dest, &metadata, committed);
 	blockdev_free(&dest);
 	blockdev_free(&metadata);
@@ -347,17 +347,24 @@ static int make_alone(struct disk *d)
 	return code ? code : disk_make(d->line);
 }
 
+/* Somebody has given it another name, and it is there. */
+static bool is_renamed(const char *name)
+{
+	struct dm_device found;
+
+	return !dm_find_disk(name, &found) && strcmp(found.name, name);
+}
+
 int restore_disk(const char *name)
 {
 	struct disk d = { .name = name };
-	struct dm_device renamed;
 	int code;
 
-	if (is_of_this_boot(name))
+	if (is_of_this_boot(name) || is_renamed(name))
 		return DONE;
 	code = find_line(&d);
 	d.exists = !dm_find(name, &d.device) && d.device.live;
-	if (!code && (d.exists || dm_find_disk(name, &renamed))) {
+	if (!code) {
 		d.state = record_of(name);
 		if (d.state)
 			code = with_record(&d);

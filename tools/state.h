@@ -51,6 +51,7 @@ struct state {
 	bool paused, zeroed;
 	int64_t started;		/* seconds since 1970 */
 	bool adopted;			/* not kept: it was not recorded before */
+	bool again;			/* nor this: insert() does not forget it */
 };
 
 struct state *state_new(void);

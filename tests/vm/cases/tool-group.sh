@@ -172,7 +172,7 @@ while [ $status -eq 99 ]; do
 	tool list >/run/list
 	if [ -e $STATES/group ]; then
 		for name in $ALL; do
-			answers 0 '! the cutover of a b c together was interrupted' status $name
+			answers 0 'the cutover of a b c together was interrupted' status $name
 		done
 		refused 3 'was interrupted' commit a
 		refused 3 'was interrupted' cutover --group a b
