@@ -105,6 +105,9 @@ static int switch_now(struct group *group, const char *message, bool last, bool 
 	if (!*again)
 		code = refused(group, which, message, err, why);
 	back = group_send_back(group);
+	if (!back && code)
+		remark("So none was switched: those that were are back on the %s.",
+		       leg_names[group->to]);
 	return back ? back : code;
 }
 

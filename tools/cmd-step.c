@@ -181,22 +181,26 @@ static int restart(struct migration *m, bool again)
 	return insert(m->state);
 }
 
-/* If that fails the record stays: with it goes that the dest may be the newer one. */
+/* If that fails the record stays: it tells that the dest may be the newer one. */
 static int restart_again(struct migration *m)
 {
-	char *before = state_to_text(m->state);
+	char *text = state_to_text(m->state);
 	const char *why;
-	struct state *state;
-	int code;
+	struct state *before = state_from_text(text, &why);
+	int code = restart(m, true);
 
-	code = restart(m, true);
-	if (code) {
-		state = state_from_text(before, &why);
-		if (state)
-			state_save(state);
-		state_free(state);
+	if (code && before) {
+		/* As it was before the first try. */
+		if (before->again) {
+			before->step = STEP_RUN;
+			before->again = false;
+			free(before->boot);
+			before->boot = copy_of("");
+		}
+		state_save(before);
 	}
-	free(before);
+	state_free(before);
+	free(text);
 	return code;
 }
 
@@ -236,7 +240,7 @@ static int resume_stage(struct migration *m)
 	case RUNS:
 		return resume_running(m);
 	case STARTING:
-		return restart(m, false);
+		return m->state->again ? restart_again(m) : restart(m, false);
 	case ENDING:
 		return m->state->step == STEP_COMMIT ? end_by_commit(m) :
 						       end_by_abort(m);

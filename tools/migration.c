@@ -500,6 +500,9 @@ char *migration_note(const struct migration *m)
 		note = group_note(m->device.name);
 		return note ? note : note_running(m);
 	case STARTING:
+		if (m->state->again)
+			return format("going on with it after a reboot was interrupted, and nobody must use it before: \"livemigrate resume %s\" goes on, \"livemigrate abort %s\" forgets it",
+				      name, name);
 		return format("start was interrupted, it runs on the source alone: \"livemigrate resume %s\" goes on, \"livemigrate abort %s\" takes it back",
 			      name, name);
 	case ENDING:

@@ -263,18 +263,19 @@ static int take_mapping_back(struct disk *d, int code)
 
 static int with_metadata(struct disk *d)
 {
-	bool made = !d->exists, committed = false;
-	int code = made ? disk_make(d->line) : DONE;
+	bool idle = !d->exists || (dm_is_disk(&d->device) && !d->device.open_count);
+	bool committed = false;
+	int code = d->exists ? DONE : disk_make(d->line);
 
 	if (code)
 		return code;
 	/* In use, it has been let go of before, and do_resume() says what to do. */
-	if (made || !d->device.open_count)
+	if (idle)
 		code = ask_kernel(d, &committed);
 	if (!code && !committed)
 		code = go_on(d);
 	if (code)
-		return made ? take_mapping_back(d, code) : code;
+		return idle ? take_mapping_back(d, code) : code;
 	if (!committed)
 		return DONE;
 	if (dm_remove(d->name))
@@ -328,14 +329,15 @@ static int with_record(struct disk *d)
  * All of it
  */
 
-/* Is there a migration of this boot, which goes on or is somebody's business? */
-static bool is_of_this_boot(const char *name)
+/* Is there a migration of this boot? It goes on, or is somebody's business. */
+static bool is_of_this_boot(const char *name, bool *torn)
 {
 	struct migration m;
 	bool is;
 
 	is = !migration_look(name, &m) && m.exists && m.stage != GONE &&
 	     m.stage != REBOOTED && m.stage != NO_MIGRATION;
+	*torn = is && m.stage == STARTING && m.state->again && !m.device.open_count;
 	migration_free(&m);
 	return is;
 }
@@ -358,9 +360,13 @@ static bool is_renamed(const char *name)
 int restore_disk(const char *name)
 {
 	struct disk d = { .name = name };
+	bool torn;
 	int code;
 
-	if (is_of_this_boot(name) || is_renamed(name))
+	/* A boot before this one was killed in the middle. If it fails, as others. */
+	if (is_of_this_boot(name, &torn) && (!torn || !do_resume(name)))
+		return DONE;
+	if (is_renamed(name))
 		return DONE;
 	code = find_line(&d);
 	d.exists = !dm_find(name, &d.device) && d.device.live;
