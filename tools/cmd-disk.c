@@ -260,15 +260,6 @@ static int grow(struct tab *tab, const char *name, dev_t below, uint64_t now,
 	return code;
 }
 
-static uint64_t size_of(dev_t dev)
-{
-	char *line = sys_block_line(dev, "size");
-	uint64_t sectors = line ? strtoull(line, NULL, 10) : 0;
-
-	free(line);
-	return sectors;
-}
-
 static int resize(struct tab *tab, const char *name, const struct dm_device *device)
 {
 	dev_t below = disk_below(device);
@@ -281,8 +272,8 @@ static int resize(struct tab *tab, const char *name, const struct dm_device *dev
 	code = backing_follow(below);
 	if (code)
 		return code;
-	now = size_of(device->dev);
-	then = size_of(below);
+	now = device_sectors(device->dev);
+	then = device_sectors(below);
 	if (then < now)
 		return fail(UNFIT, "%s has %llu sectors, and what it lies on has %llu: it has shrunk. A disk is not made smaller: make it as large as before, or what was behind its end is lost.",
 			    name, (unsigned long long)now, (unsigned long long)then);
@@ -340,7 +331,7 @@ static void make_row(struct row *row, const struct tab_line *line)
 	row->device = m.device;
 	if (row->exists) {
 		row->below = disk_below(&row->device);
-		row->sectors = size_of(row->device.dev);
+		row->sectors = device_sectors(row->device.dev);
 	}
 	if (m.stage != NO_MIGRATION)
 		row->state = row->exists ? "migrates" : "undecided";

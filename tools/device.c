@@ -115,6 +115,15 @@ uint64_t device_seq(dev_t dev)
 	return seq;
 }
 
+uint64_t device_sectors(dev_t dev)
+{
+	char *line = sys_block_line(dev, "size");
+	uint64_t sectors = line ? strtoull(line, NULL, 10) : 0;
+
+	free(line);
+	return sectors;
+}
+
 static char *absolute(const char *path)
 {
 	char *here, *whole;

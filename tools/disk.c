@@ -82,11 +82,6 @@ static const char *boot_name(const char *name, const char *uuid)
 	return strncmp(uuid, DM_DISK_PREFIX, len) ? name : uuid + len;
 }
 
-const struct tab_line *disk_line(const struct tab *tab, const struct dm_device *device)
-{
-	return tab_find(tab, boot_name(device->name, device->uuid));
-}
-
 static int bad_line(const struct tab *tab, const char *name)
 {
 	const struct tab_line *bad = tab_find_bad(tab, name);
@@ -111,15 +106,6 @@ int disk_may_follow(const struct migration *m)
 	return code;
 }
 
-static uint64_t sectors_of(dev_t dev)
-{
-	char *line = sys_block_line(dev, "size");
-	uint64_t sectors = line ? strtoull(line, NULL, 10) : 0;
-
-	free(line);
-	return sectors;
-}
-
 static void tell_of(const char *name, const char *device, enum lasting how)
 {
 	if (how == LASTS_NOT)
@@ -140,7 +126,7 @@ static int point_line(struct tab *tab, const struct tab_line *line, const char *
 	bool noauto;
 
 	device = named_lasting(path, dev, &how);
-	if (!line->sectors && sectors_of(dev) == sectors)
+	if (!line->sectors && device_sectors(dev) == sectors)
 		sectors = 0;
 	noauto = line->noauto || how == LASTS_NOT;
 	if (strcmp(line->device, device) || line->sectors != sectors ||

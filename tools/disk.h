@@ -23,9 +23,6 @@ int disk_clear_torn(const char *name);
 /* What the mapping lies on: 0 if its table is not a plain one. */
 dev_t disk_below(const struct dm_device *device);
 
-/* The line of a device, which may have been renamed; NULL. */
-const struct tab_line *disk_line(const struct tab *tab, const struct dm_device *device);
-
 /*
  * Commit of a migration. Before anything begins: may the line be changed, if there is
  * one? And has the record a name of the dest that can be looked up later? When the
