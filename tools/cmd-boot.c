@@ -36,7 +36,7 @@ static void keep(int *code, int more)
 		*code = more;
 }
 
-/* Those that can be tried; all of them if @last. How many are left. */
+/* Those whose devices are there; all of them if @last. How many are left. */
 static size_t try_all(const struct tab *tab, bool *done, bool last, int *code)
 {
 	size_t i, left = 0;
@@ -51,6 +51,22 @@ static size_t try_all(const struct tab *tab, bool *done, bool last, int *code)
 			left++;
 	}
 	return left;
+}
+
+/* One may lie on another one, which comes behind it: so again while it gets on. */
+static void try_until(const struct tab *tab, bool *done, int64_t end, int *code)
+{
+	size_t before = tab->nr + 1, left;
+
+	while ((left = try_all(tab, done, false, code))) {
+		if (left == before && now_ms() >= end)
+			break;
+		if (left == before)
+			usleep(PAUSE_US);
+		before = left;
+	}
+	if (left)
+		try_all(tab, done, true, code);
 }
 
 int cmd_boot(const struct request *r)
@@ -70,8 +86,7 @@ int cmd_boot(const struct request *r)
 			keep(&code, fail(FAILED, "%s, line %zu: %s.", tab_file(), i + 1,
 					 tab.line[i].bad));
 	}
-	while (try_all(&tab, done, now_ms() >= end, &code))
-		usleep(PAUSE_US);
+	try_until(&tab, done, end, &code);
 	free(done);
 	tab_free(&tab);
 	return code;

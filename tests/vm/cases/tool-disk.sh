@@ -229,13 +229,15 @@ fifth_boot()
 	tool boot
 	lies_on tagged vde
 
-	note "--- a line made by hand is waited for"
-	echo 'late /dev/disk/by-id/late -' >>"$TAB"
+	note "--- lines made by hand: one lies on the next, and that is waited for"
+	printf 'upper /dev/mapper/late\nlate /dev/disk/by-id/late -\n' >>"$TAB"
 	(sleep 2 && ln -s ../../vdc /dev/disk/by-id/late) &
 	tool boot --timeout 20
 	lies_on late vdc
+	[ "$(sectors /dev/mapper/upper)" -eq 16384 ] || die "upper is not there"
+	refused 3 'late is in use' disk remove late
 
-	for name in vm1 img tagged late; do
+	for name in vm1 img tagged upper late; do
 		tool disk remove $name
 	done
 	[ "$(grep -cv '^#\|^$' "$TAB")" = 0 ] || die "$(cat "$TAB")"
