@@ -163,6 +163,9 @@ static int restart(struct migration *m, bool again)
 {
 	int code;
 
+	if (!m->exists && disk_is_kept(m->state))
+		return fail(NOT_NOW, "There is no device %s yet: \"livemigrate boot\" makes it, and goes on.",
+			    m->state->name);
 	if (!m->exists)
 		return fail(NOT_NOW, "There is no device %s yet: make it, with the table that it had, and try again.",
 			    m->state->name);
