@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 /* Does it migrate, or is there a record that says so? */
 static int check_idle(const char *name)
@@ -52,7 +53,8 @@ static int check_bad_line(const struct tab *tab, const char *name)
  */
 
 struct adding {
-	const char *name, *given;
+	const char *name;
+	char *given;
 	struct tab tab;
 	struct blockdev bd;
 	char *lasting;
@@ -131,14 +133,38 @@ static int add(struct adding *a)
 	return code;
 }
 
+static void tell_added(const struct adding *a)
+{
+	say("/dev/mapper/%s is on %s, now and after each boot: let its user open that.",
+	    a->name, a->lasting);
+	if (a->how == LASTS_PERHAPS)
+		remark("%s has no name that surely lasts: if disks are added or taken out it may be another one.",
+		       a->lasting);
+	else if (strcmp(a->lasting, a->given))
+		remark("%s is kept as %s, which is the same one after a reboot.", a->given,
+		       a->lasting);
+}
+
+/* VG/LV is below /dev. */
+static char *whole_path(const char *given)
+{
+	char *below = format("%s/%s", dev_dir(), given);
+
+	if (given[0] != '/' && access(given, F_OK) && !access(below, F_OK))
+		return below;
+	free(below);
+	return copy_of(given);
+}
+
 static int disk_add(const struct request *r)
 {
-	struct adding a = { .name = r->operands[1], .given = r->operands[2] };
+	struct adding a = { .name = r->operands[1] };
 	const char *bad = tab_bad_name(a.name);
 	int code;
 
 	if (bad)
 		return fail(UNFIT, "Nothing can be called '%s': %s.", a.name, bad);
+	a.given = whole_path(r->operands[2]);
 	code = tab_load(&a.tab);
 	if (!code)
 		code = disk_clear_torn(a.name);
@@ -149,15 +175,9 @@ static int disk_add(const struct request *r)
 	if (!code)
 		code = add(&a);
 	if (!code)
-		say("/dev/mapper/%s is on %s, now and after each boot: let its user open that.",
-		    a.name, a.lasting);
-	if (!code && a.how == LASTS_PERHAPS)
-		remark("%s has no name that surely lasts: if disks are added or taken out it may be another one.",
-		       a.lasting);
-	else if (!code && strcmp(a.lasting, a.given))
-		remark("%s is kept as %s, which is the same one after a reboot.", a.given,
-		       a.lasting);
+		tell_added(&a);
 	free(a.lasting);
+	free(a.given);
 	blockdev_free(&a.bd);
 	tab_free(&a.tab);
 	return code;

@@ -63,6 +63,12 @@ first_boot()
 	refused 3 'other is /dev/vdb' disk add other /dev/vde
 	sed -i 's,/dev/vdb,/dev/vde,' "$TAB"
 
+	mkdir /dev/vg
+	ln -s ../vde /dev/vg/lv
+	answers 0 'lv is on /dev/vg/lv, now' disk add lv vg/lv
+	lies_on lv vde
+	tool disk remove lv
+
 	note "--- an image, which grows"
 	truncate -s 4M /state/image.raw
 	answers 0 'img is on /state/image.raw' disk add img /state/image.raw
