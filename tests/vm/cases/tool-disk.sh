@@ -64,9 +64,9 @@ first_boot()
 	sed -i 's,/dev/vdb,/dev/vde,' "$TAB"
 
 	mkdir /dev/vg
-	ln -s ../vde /dev/vg/lv
+	ln -s ../vdc /dev/vg/lv
 	answers 0 'lv is on /dev/vg/lv, now' disk add lv vg/lv
-	lies_on lv vde
+	lies_on lv vdc
 	tool disk remove lv
 
 	note "--- an image, which grows"
