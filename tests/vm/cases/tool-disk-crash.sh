@@ -62,7 +62,7 @@ reboot_now()
 	dmsetup remove vm1
 	! dmsetup info vm1-livemigrate_src >/dev/null 2>&1 || dmsetup remove vm1-livemigrate_src
 	[ ! -e $STATES/vm1.json ] ||
-		sed -i 's/"boot": *"[^"]*"/"boot": "another"/' $STATES/vm1.json
+		sed -i 's/"boot": *"[^"]*"/"boot":"another"/' $STATES/vm1.json
 }
 
 # settle METADATA: whatever boot has found, the newest is there in the end.

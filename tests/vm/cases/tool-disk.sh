@@ -200,7 +200,7 @@ fifth_boot()
 	token 6 /dev/mapper/vm1
 	dmsetup remove vm1
 	dmsetup remove vm1-livemigrate_src
-	sed -i 's/"boot": *"[^"]*"/"boot": "another"/' $STATES/vm1.json
+	sed -i 's/"boot": *"[^"]*"/"boot":"another"/' $STATES/vm1.json
 	cp $STATES/vm1.json /run/record
 	dd if=/dev/vdc of=/run/metadata bs=8k count=1 2>/dev/null
 	dd if=/dev/urandom of=/dev/vdc bs=8k count=1 conv=fsync,notrunc 2>/dev/null
