@@ -101,6 +101,16 @@ static int check_name(struct adding *a)
 	return check_idle(a->name);
 }
 
+/* To say it again is harmless. */
+static bool is_there(const struct adding *a)
+{
+	const struct tab_line *line = tab_find(&a->tab, a->name);
+	struct dm_device device;
+
+	return line && !dm_find(a->name, &device) && dm_is_disk(&device) && device.live &&
+	       disk_below(&device) == a->bd.dev && named_is(line->device, a->bd.dev);
+}
+
 static int check_add(struct adding *a)
 {
 	int code = check_name(a);
@@ -170,10 +180,14 @@ static int disk_add(const struct request *r)
 		code = disk_clear_torn(a.name);
 	if (!code)
 		code = named_get(ROLE_DISK, a.given, &a.bd);
-	if (!code)
+	if (!code && is_there(&a)) {
+		dm_make_node(a.name);
+		code = find_name(&a);
+	} else if (!code) {
 		code = check_add(&a);
-	if (!code)
-		code = add(&a);
+		if (!code)
+			code = add(&a);
+	}
 	if (!code)
 		tell_added(&a);
 	free(a.lasting);

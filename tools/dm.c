@@ -379,6 +379,14 @@ int dm_create_disk(const char *name, const struct dm_table *table)
 	return create(name, uuid, table, SCAN_NOTHING, &dev);
 }
 
+int dm_make_node(const char *name)
+{
+	int err = run_and_destroy(task_new(DM_DEVICE_MKNODES, name));
+
+	dm_task_update_nodes();
+	return err;
+}
+
 int dm_load(const char *name, const struct dm_table *table)
 {
 	struct dm_task *task = task_new(DM_DEVICE_RELOAD, name);

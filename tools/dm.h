@@ -71,6 +71,8 @@ int dm_create_disk(const char *name, const struct dm_table *table);
 bool dm_is_disk(const struct dm_device *device);
 /* The one that was made so, whatever it is called now. */
 int dm_find_disk(const char *name, struct dm_device *found);
+/* Its node, where there is no udev, and who made the device was killed before. */
+int dm_make_node(const char *name);
 int dm_load(const char *name, const struct dm_table *table);
 int dm_clear(const char *name);
 /*

@@ -363,6 +363,8 @@ int restore_disk(const char *name)
 	bool torn;
 	int code;
 
+	if (!dm_find(name, &d.device) && d.device.live)
+		dm_make_node(name);
 	/* A boot before this one was killed in the middle. If it fails, as others. */
 	if (is_of_this_boot(name, &torn) && (!torn || !do_resume(name)))
 		return DONE;

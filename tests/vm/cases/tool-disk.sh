@@ -55,6 +55,7 @@ first_boot()
 	lies_on vm1 vda
 	grep -qx 'vm1 /dev/disk/by-id/virtio-disk0 size=32768' "$TAB" || die "$(cat "$TAB")"
 	[ "$(dmsetup info -c --noheadings -o uuid vm1)" = LIVEMIGRATE-disk-vm1 ] || die "another uuid"
+	answers 0 'vm1 is on /dev/disk/by-id/virtio-disk0' disk add vm1 /dev/vda
 	refused 3 'There is a device vm1 already' disk add vm1 /dev/vdb
 	refused 9 'held by the device vm1' disk add vm2 /dev/vda
 	printf '# mine\n  other\t/dev/vdb noauto   # spare\n\nlost /dev/vdz -\n' >>"$TAB"
