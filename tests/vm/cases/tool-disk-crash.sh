@@ -7,7 +7,8 @@
 # newest that was written; it makes none only between the record of the commit and that
 # the kernel has taken it; and never so with metadata, which knows.
 #
-# Caught: a mapping without its node, which neither boot nor disk add made good.
+# Caught: a mapping without its node, which neither boot nor disk add made good; and a
+# boot that takes the source wherever it is not sure.
 #
 # vm: livemigrate=yes disks=8M,8M,8M timeout=600
 # vm: files=tests/vm/tool.sh
