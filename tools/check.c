@@ -169,3 +169,34 @@ int check_dest(const char *role, const struct blockdev *bd,
 			    device_block(source->dev), role);
 	return force ? DONE : check_content(role, bd);
 }
+
+/* ------------------------------------------------------------------------
+ * A disk for a plain mapping
+ */
+
+/* The smallest region of the target. */
+#define LEAST	8
+
+int check_disk(const char *name, const struct blockdev *bd, uint64_t *sectors)
+{
+	char *user = device_user(bd->dev);
+	int code = DONE;
+
+	if (user || device_claimed(bd))
+		code = fail(UNFIT, "%s: %s is in use (%s): whoever uses it must let it go first.",
+			    name, bd->path, user ? user : "opened exclusively");
+	else if (bd->read_only)
+		code = fail(UNFIT, "%s: %s is read-only: make it writable first.", name,
+			    bd->path);
+	else if (bd->sectors < LEAST)
+		code = fail(UNFIT, "%s: %s is too small: it has %llu sectors of 512 bytes.",
+			    name, bd->path, (unsigned long long)bd->sectors);
+	else if (bd->sectors < *sectors)
+		code = fail(UNFIT, "%s: %s has %llu sectors of 512 bytes, and size=%llu in the tab: it has shrunk, or it is another device. See what is on it before you change the line.",
+			    name, bd->path, (unsigned long long)bd->sectors,
+			    (unsigned long long)*sectors);
+	free(user);
+	if (!code && !*sectors)
+		*sectors = bd->sectors;
+	return code;
+}

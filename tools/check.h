@@ -15,4 +15,10 @@ int check_source(const struct dm_device *device, uint64_t *sectors);
 int check_dest(const char *role, const struct blockdev *bd,
 	       const struct dm_device *source, uint64_t sectors, bool force);
 
+/*
+ * Can /dev/mapper/NAME be put on it? @sectors of it, or 0 for all, which is then
+ * set.
+ */
+int check_disk(const char *name, const struct blockdev *bd, uint64_t *sectors);
+
 #endif

@@ -5,6 +5,7 @@
 #include "check.h"
 #include "command.h"
 #include "dest-kind.h"
+#include "disk.h"
 #include "insert.h"
 #include "lock.h"
 #include "say.h"
@@ -52,6 +53,14 @@ static int check_record(const struct dm_device *device)
 	return code;
 }
 
+/* The record is read after a reboot, too. */
+static char *lasting(const struct blockdev *bd)
+{
+	enum lasting how;
+
+	return named_lasting(bd->path, bd->dev, &how);
+}
+
 /* What the state can say before it is known whether that can be done. */
 static void make_state(const struct request *r, struct start *s, uint64_t sectors)
 {
@@ -89,8 +98,10 @@ static int choose_dest(const struct request *r, struct start *s)
 	free(path);
 	if (!code)
 		code = check_dest("destination", &bd, &s->device, state->sectors, force);
+	if (!code)
+		code = disk_check_others("destination", s->device.name, &bd);
 	if (!code) {
-		state->dest.path = copy_of(bd.path);
+		state->dest.path = lasting(&bd);
 		state->dest.dev = bd.dev;
 	}
 	blockdev_free(&bd);
@@ -108,11 +119,13 @@ static int choose_metadata(const struct request *r, struct start *s)
 	code = blockdev_get("metadata device", r->text[OPT_METADATA], &bd);
 	if (!code)
 		code = check_dest("metadata device", &bd, &s->device, 0, false);
+	if (!code)
+		code = disk_check_others("metadata device", s->device.name, &bd);
 	if (!code && bd.dev == state->dest.dev)
 		code = fail(UNFIT, "%s cannot be both destination and metadata device.",
 			    bd.path);
 	if (!code) {
-		state->metadata.path = copy_of(bd.path);
+		state->metadata.path = lasting(&bd);
 		state->metadata.dev = bd.dev;
 	}
 	blockdev_free(&bd);

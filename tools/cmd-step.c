@@ -5,11 +5,14 @@
 #include "command.h"
 #include "check.h"
 #include "dest-kind.h"
+#include "disk.h"
 #include "ending.h"
 #include "events.h"
+#include "group.h"
 #include "insert.h"
 #include "lock.h"
 #include "message.h"
+#include "restore.h"
 #include "say.h"
 #include "source-kind.h"
 #include "wait.h"
@@ -139,7 +142,7 @@ static int find_again(const char *role, struct named_dev *named,
 
 	if (!named->path)
 		return DONE;
-	code = blockdev_get(role, named->path, &bd);
+	code = named_get(role, named->path, &bd);
 	if (!code)
 		code = check_dest(role, &bd, source, sectors, true);
 	if (!code)
@@ -169,10 +172,13 @@ static int check_again(struct migration *m)
 	return code;
 }
 
-static int restart(struct migration *m)
+static int restart(struct migration *m, bool again)
 {
 	int code;
 
+	if (!m->exists && disk_is_kept(m->state))
+		return fail(NOT_NOW, "There is no device %s yet: \"livemigrate boot\" makes it, and goes on.",
+			    m->state->name);
 	if (!m->exists)
 		return fail(NOT_NOW, "There is no device %s yet: make it, with the table that it had, and try again.",
 			    m->state->name);
@@ -192,11 +198,37 @@ static int restart(struct migration *m)
 	m->state->diskseq = device_seq(m->device.dev);
 	free(m->state->boot);
 	m->state->boot = this_boot();
+	m->state->again = again;
 	return insert(m->state);
+}
+
+/* If that fails the record stays: it tells that the dest may be the newer one. */
+static int restart_again(struct migration *m)
+{
+	char *text = state_to_text(m->state);
+	const char *why;
+	struct state *before = state_from_text(text, &why);
+	int code = restart(m, true);
+
+	if (code && before) {
+		/* As it was before the first try. */
+		if (before->again) {
+			before->step = STEP_RUN;
+			before->again = false;
+			free(before->boot);
+			before->boot = copy_of("");
+		}
+		state_save(before);
+	}
+	state_free(before);
+	free(text);
+	return code;
 }
 
 static int resume_absent(struct migration *m)
 {
+	if (m->state->step == STEP_COMMIT && disk_is_kept(m->state))
+		return restore_on_dest(m->state);
 	if (m->state->step != STEP_START &&
 	    (m->state->step != STEP_RUN || !m->state->metadata.path))
 		return want_running(m);
@@ -204,7 +236,7 @@ static int resume_absent(struct migration *m)
 	if (m->exists && m->device.open_count > 0)
 		return fail(NOT_NOW, "%s is in use already, and what is written to it is not known to the metadata: \"livemigrate abort %s\", and start again.",
 			    m->device.name, m->device.name);
-	return restart(m);
+	return restart_again(m);
 }
 
 static int resume_running(struct migration *m)
@@ -221,13 +253,13 @@ static int resume_running(struct migration *m)
 	return m->readable ? message_send(m, "resume") : want_running(m);
 }
 
-static int do_resume(struct migration *m)
+static int resume_stage(struct migration *m)
 {
 	switch (m->stage) {
 	case RUNS:
 		return resume_running(m);
 	case STARTING:
-		return restart(m);
+		return m->state->again ? restart_again(m) : restart(m, false);
 	case ENDING:
 		return m->state->step == STEP_COMMIT ? end_by_commit(m) :
 						       end_by_abort(m);
@@ -239,16 +271,34 @@ static int do_resume(struct migration *m)
 	}
 }
 
-int cmd_resume(const struct request *r)
+int do_resume(const char *device)
 {
 	struct migration m;
-	int code = begin("resume", r->device, &m);
-	enum step step;
+	int code = begin("resume", device, &m);
 
 	if (code)
 		return code;
+	code = resume_stage(&m);
+	finish(&m);
+	return code;
+}
+
+int cmd_resume(const struct request *r)
+{
+	struct migration m;
+	enum step step;
+	bool was;
+	int code = group_settle(r->device, group_finish, &was);
+
+	if (was && !code)
+		say("%s: all of its group run on the same leg.", r->device);
+	if (was || code)
+		return code;
+	code = begin("resume", r->device, &m);
+	if (code)
+		return code;
 	step = m.state ? m.state->step : STEP_RUN;
-	code = do_resume(&m);
+	code = resume_stage(&m);
 	finish(&m);
 	if (code)
 		return code;
@@ -311,25 +361,29 @@ int do_switch(const char *device, const char *message, int64_t patience_ms)
 	return code;
 }
 
-static int do_switch_command(const struct request *r, const char *message, const char *to)
+static int do_switch_command(const struct request *r, const char *message, enum leg to)
 {
 	int64_t patience = is_given(r, OPT_TIMEOUT) ?
 			   (int64_t)r->number[OPT_TIMEOUT] * 1000 : SWITCH_PATIENCE;
-	int code = do_switch(r->device, message, patience);
+	int code;
 
+	if (is_given(r, OPT_GROUP))
+		return cmd_group(r, to, patience);
+	code = do_switch(r->device, message, patience);
 	if (!code)
-		say("%s runs on the %s; the other one stays mirrored.", r->device, to);
+		say("%s runs on the %s; the other one stays mirrored.", r->device,
+		    leg_names[to]);
 	return code;
 }
 
 int cmd_cutover(const struct request *r)
 {
-	return do_switch_command(r, "cutover", "dest");
+	return do_switch_command(r, "cutover", DEST);
 }
 
 int cmd_failback(const struct request *r)
 {
-	return do_switch_command(r, "failback", "source");
+	return do_switch_command(r, "failback", SOURCE);
 }
 
 /* ------------------------------------------------------------------------
@@ -389,6 +443,16 @@ int cmd_verify(const struct request *r)
  * commit and abort
  */
 
+/* Some would be committed, and others perhaps go back. */
+static int want_whole_group(const struct migration *m)
+{
+	char *note = group_note(migration_name(m));
+	int code = note ? fail(NOT_NOW, "%s: %s.", migration_name(m), note) : DONE;
+
+	free(note);
+	return code;
+}
+
 /* Somebody has done away with the target: what is left to be done? */
 static int end_absent(struct migration *m, bool force)
 {
@@ -406,6 +470,8 @@ int do_commit(const char *device, bool delete_source)
 		return code;
 	if (m.stage != RUNS && !(m.stage == ENDING && m.state->step == STEP_COMMIT))
 		code = want_running(&m);
+	if (!code)
+		code = want_whole_group(&m);
 	if (!code)
 		code = m.stage == RUNS ? migration_adopt(&m) : DONE;
 	if (!code && delete_source)
@@ -447,8 +513,11 @@ static int want_dest_deleted(struct migration *m)
 static int abort_it(const char *device, bool force, bool delete_dest)
 {
 	struct migration m;
-	int code = begin("abort", device, &m);
+	bool was;
+	int code = group_settle(device, group_to_source, &was);
 
+	if (!code)
+		code = begin("abort", device, &m);
 	if (code)
 		return code;
 	if (delete_dest)

@@ -6,6 +6,8 @@
 #ifndef COMMAND_H
 #define COMMAND_H
 
+#include "status.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -14,7 +16,7 @@ enum opt {
 	OPT_STANDBY_TIMEOUT, OPT_PINNED, OPT_FORCE, OPT_VERIFY,
 	OPT_FAILBACK_WINDOW, OPT_DELETE_SOURCE, OPT_DELETE_DEST, OPT_THIN,
 	OPT_PREALLOCATE, OPT_JSON, OPT_WATCH, OPT_TIMEOUT,
-	OPT_STOP, OPT_HELP, NR_OPTIONS
+	OPT_STOP, OPT_GROUP, OPT_HELP, NR_OPTIONS
 };
 
 #define OPTION(o) (1U << (o))
@@ -22,6 +24,8 @@ enum opt {
 struct request {
 	const char *device;		/* the first operand, or NULL */
 	const char *operand;		/* the second */
+	char **operands;		/* all of them */
+	int nr_operands;
 	unsigned int given;		/* a bit for each option */
 	const char *text[NR_OPTIONS];
 	uint64_t number[NR_OPTIONS];	/* rates in KiB/s, sizes in bytes, times in s */
@@ -47,6 +51,10 @@ int cmd_failback(const struct request *r);
 int cmd_abort(const struct request *r);
 int cmd_reattach(const struct request *r);
 int cmd_commit(const struct request *r);
+int cmd_disk(const struct request *r);
+int cmd_boot(const struct request *r);
+/* cutover --group, failback --group. */
+int cmd_group(const struct request *r, enum leg to, int64_t patience_ms);
 
 /* What run does with the parts of the others. */
 int do_start(const struct request *r);
@@ -54,6 +62,8 @@ int do_switch(const char *device, const char *message, int64_t patience_ms);
 int do_verify(const char *device);
 int do_commit(const char *device, bool delete_source);
 int do_abort(const char *device, bool force);
+/* Go on with what was interrupted, by a crash or a reboot. */
+int do_resume(const char *device);
 
 /* Numbers with units; false: that is none. */
 bool parse_rate(const char *text, uint64_t *kib);	/* 512, 512K, 50M, 2G */

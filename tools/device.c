@@ -94,8 +94,8 @@ int device_want(const char *arg, struct dm_device *found)
 		return fail(NOT_FOUND, "There is no device %s: \"dmsetup ls\" lists those of device mapper.",
 			    arg);
 	case ENOTBLK:
-		return fail(UNFIT, "%s is not on device mapper, so it cannot be exchanged while it is in use. When it is idle, put a plain mapping on it, and let its user open that instead: dmsetup create NAME --table \"0 $(blockdev --getsz %s) linear %s 0\".",
-			    arg, arg, arg);
+		return fail(UNFIT, "%s is not on device mapper, so it cannot be exchanged while it is in use. When it is idle, put a plain mapping on it, \"livemigrate disk add NAME %s\", and let its user open /dev/mapper/NAME instead.",
+			    arg, arg);
 	default:
 		return fail(FAILED, "%s: device mapper does not tell of it: %s.",
 			    arg, dm_why(err));

@@ -9,6 +9,8 @@
 
 /* A number that no other device gets before the next boot; 0: not known. */
 uint64_t device_seq(dev_t dev);
+/* How large it is; 0 if that is not known. */
+uint64_t device_sectors(dev_t dev);
 
 struct blockdev {
 	char *path;		/* absolute, as it was named */
@@ -31,7 +33,6 @@ int blockdev_get(const char *role, const char *path, struct blockdev *bd);
 void blockdev_free(struct blockdev *bd);
 /* The logical block of a device, bytes. */
 unsigned int device_block(dev_t dev);
-uint64_t device_sectors(dev_t dev);
 /* The kernel's own node of it, /dev/dm-0; NULL if there is no such device. */
 char *device_node(dev_t dev);
 /* To be freed. */

@@ -15,6 +15,10 @@
 #define LEVEL_MASK	7
 #define LEVEL_ERROR	4
 
+/* What a guest has on its disk is no business of the host's. */
+#define SCAN_NOTHING	(DM_UDEV_DISABLE_SUBSYSTEM_RULES_FLAG | \
+			 DM_UDEV_DISABLE_DISK_RULES_FLAG)
+
 static char last_error[512];
 
 __attribute__((format(printf, 5, 6)))
@@ -151,6 +155,19 @@ int dm_find(const char *name, struct dm_device *found)
 	return take_info(task_new(DM_DEVICE_INFO, name), found);
 }
 
+int dm_find_disk(const char *name, struct dm_device *found)
+{
+	struct dm_task *task = task_new(DM_DEVICE_INFO, NULL);
+	char uuid[DM_UUID_MAX + 1];
+
+	snprintf(uuid, sizeof(uuid), DM_DISK_PREFIX "%s", name);
+	if (task && !dm_task_set_uuid(task, uuid)) {
+		dm_task_destroy(task);
+		task = NULL;
+	}
+	return take_info(task, found);
+}
+
 int dm_find_dev(dev_t dev, struct dm_device *found)
 {
 	struct dm_task *task = task_new(DM_DEVICE_INFO, NULL);
@@ -161,6 +178,11 @@ int dm_find_dev(dev_t dev, struct dm_device *found)
 		task = NULL;
 	}
 	return take_info(task, found);
+}
+
+bool dm_is_disk(const struct dm_device *device)
+{
+	return !strncmp(device->uuid, DM_DISK_PREFIX, strlen(DM_DISK_PREFIX));
 }
 
 int dm_names(char ***list)
@@ -320,12 +342,9 @@ static bool give_table(struct dm_task *task, const struct dm_table *table)
 	return true;
 }
 
-int dm_create_hidden(const char *name, const char *uuid,
-		     const struct dm_table *table, dev_t *dev)
+static int create(const char *name, const char *uuid, const struct dm_table *table,
+		  uint16_t flags, dev_t *dev)
 {
-	const uint16_t flags = DM_UDEV_DISABLE_SUBSYSTEM_RULES_FLAG |
-			       DM_UDEV_DISABLE_DISK_RULES_FLAG |
-			       DM_UDEV_DISABLE_OTHER_RULES_FLAG;
 	struct dm_task *task = task_new(DM_DEVICE_CREATE, name);
 	struct dm_device made;
 	int err;
@@ -341,6 +360,30 @@ int dm_create_hidden(const char *name, const char *uuid,
 		err = dm_find(name, &made);
 	if (!err)
 		*dev = made.dev;
+	return err;
+}
+
+int dm_create_hidden(const char *name, const char *uuid,
+		     const struct dm_table *table, dev_t *dev)
+{
+	return create(name, uuid, table, SCAN_NOTHING | DM_UDEV_DISABLE_OTHER_RULES_FLAG,
+		      dev);
+}
+
+int dm_create_disk(const char *name, const struct dm_table *table)
+{
+	char uuid[DM_UUID_MAX + 1];
+	dev_t dev;
+
+	snprintf(uuid, sizeof(uuid), DM_DISK_PREFIX "%s", name);
+	return create(name, uuid, table, SCAN_NOTHING, &dev);
+}
+
+int dm_make_node(const char *name)
+{
+	int err = run_and_destroy(task_new(DM_DEVICE_MKNODES, name));
+
+	dm_task_update_nodes();
 	return err;
 }
 
@@ -363,13 +406,15 @@ int dm_clear(const char *name)
 
 int dm_resume(const char *name)
 {
+	struct dm_device device;
+	bool is_disk = !dm_find(name, &device) && dm_is_disk(&device);
 	struct dm_task *task = task_new(DM_DEVICE_RESUME, name);
 
 	if (task) {
 		dm_task_skip_lockfs(task);
 		dm_task_set_add_node(task, DM_ADD_NODE_ON_RESUME);
 	}
-	return run_with_udev(task, 0);
+	return run_with_udev(task, is_disk ? SCAN_NOTHING : 0);
 }
 
 int dm_message(const char *name, const char *message)

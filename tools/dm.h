@@ -15,6 +15,9 @@
 #define DM_NAME_MAX 127
 #define DM_UUID_MAX 128
 
+/* The uuids of the mappings of livemigrate.tab; behind it, their names. */
+#define DM_DISK_PREFIX "LIVEMIGRATE-disk-"
+
 struct dm_line {
 	uint64_t start, len;		/* sectors */
 	char *type, *params;
@@ -60,6 +63,16 @@ bool dm_table_same(const struct dm_table *a, const struct dm_table *b);
 /* A device that neither udev nor lvm2 looks into. */
 int dm_create_hidden(const char *name, const char *uuid,
 		     const struct dm_table *table, dev_t *dev);
+/*
+ * A mapping of livemigrate.tab. udev makes its node, but neither udev nor lvm2 look
+ * into it: nor later, by dm_resume().
+ */
+int dm_create_disk(const char *name, const struct dm_table *table);
+bool dm_is_disk(const struct dm_device *device);
+/* The one that was made so, whatever it is called now. */
+int dm_find_disk(const char *name, struct dm_device *found);
+/* Its node, where there is no udev, and who made the device was killed before. */
+int dm_make_node(const char *name);
 int dm_load(const char *name, const struct dm_table *table);
 int dm_clear(const char *name);
 /*

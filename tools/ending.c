@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ending.h"
 #include "dest-kind.h"
+#include "disk.h"
 #include "events.h"
 #include "insert.h"
 #include "kmsg.h"
@@ -225,6 +226,17 @@ static int cut_to_size(struct migration *m)
 	return code;
 }
 
+/*
+ * From here on the source is stale. The record says so before the line of
+ * livemigrate.tab names the dest, so that no boot in between takes the source.
+ */
+static int settle(struct migration *m)
+{
+	int code = record(m, STEP_COMMIT, true);
+
+	return code ? code : disk_follow(m->state);
+}
+
 static const struct end by_commit = {
 	STEP_COMMIT, "commit", COMMITTED, SOURCE, put_dest
 };
@@ -245,8 +257,14 @@ static int finish(struct migration *m, const struct end *end)
 			    m->device.name);
 	if (m->stage == RUNS) {
 		code = migration_adopt(m);
+		if (!code && end == &by_commit && !is_over(m, end))
+			code = disk_may_follow(m);
+		if (!code && end == &by_commit)
+			disk_name_dest(m);
 		if (!code)
 			code = drop(m, end);
+		if (!code && m->stage == RUNS && end == &by_commit)
+			code = settle(m);
 		if (!code && m->stage == RUNS)
 			code = end->replace(m);
 		if (!code)
@@ -255,6 +273,9 @@ static int finish(struct migration *m, const struct end *end)
 	/* Somebody else has ended it while we waited. */
 	if (!code && !m->state)
 		return DONE;
+	/* It may have been ended by hand. */
+	if (!code && m->stage == ENDING && end == &by_commit)
+		code = disk_follow(m->state);
 	if (!code && m->stage == ENDING)
 		code = cut_to_size(m);
 	if (!code && m->stage != ENDING && !(m->stage == RUNS && is_over(m, end)))

@@ -176,11 +176,13 @@ int insert(struct state *state)
 	if (!code)
 		code = go_live(state);
 	if (code) {
-		if (!insert_undo(state) && !dest_unmake(state) && !state_forget(state))
+		if (!insert_undo(state) && !state->again &&
+		    !dest_unmake(state) && !state_forget(state))
 			remark("%s runs as before: nothing has changed.", state->name);
 		return code;
 	}
 	state->step = STEP_RUN;
 	state->object.fresh = false;
+	state->again = false;
 	return state_save(state);
 }

@@ -9,7 +9,8 @@
 
 /*
  * The record says what is wanted; the device runs its original table. On failure
- * all is as it was, and the record is gone. An exit code, after a sentence.
+ * all is as it was, and the record is gone, but for one with "again". An exit code,
+ * after a sentence.
  */
 int insert(struct state *state);
 /* What an interrupted insertion left: all is as before, but for the record. */

@@ -8,6 +8,7 @@
 #include "migration.h"
 #include "say.h"
 #include "../version.h"
+#include "tab-file.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -55,8 +56,13 @@ static const struct {
 	[OPT_WATCH] = { "watch", NULL, NOTHING, "again at each change, until Ctrl-C" },
 	[OPT_TIMEOUT] = { "timeout", "TIME", TIME, "wait no longer" },
 	[OPT_STOP] = { "stop", NULL, NOTHING, "end what is under way" },
+	[OPT_GROUP] = { "group", NULL, NOTHING,
+		"several devices, all of them or none" },
 	[OPT_HELP] = { "help", NULL, NOTHING, "say this" },
 };
+
+/* Operands: with --group, else one. */
+#define MANY	1000
 
 #define START_OPTIONS							\
 	(OPTION(OPT_TO) | OPTION(OPT_METADATA) | OPTION(OPT_RATE) |	\
@@ -90,9 +96,9 @@ static const struct command {
 	  "limit the copier: KiB/s, or 50M, 1G; 0 for no limit" },
 	{ "verify", "DEVICE", 1, 1, OPTION(OPT_STOP), cmd_verify,
 	  "compare source and destination while they are in use" },
-	{ "cutover", "DEVICE", 1, 1, OPTION(OPT_TIMEOUT), cmd_cutover,
+	{ "cutover", "DEVICE", 1, MANY, OPTION(OPT_TIMEOUT) | OPTION(OPT_GROUP), cmd_cutover,
 	  "run on the destination; the source stays mirrored" },
-	{ "failback", "DEVICE", 1, 1, OPTION(OPT_TIMEOUT), cmd_failback,
+	{ "failback", "DEVICE", 1, MANY, OPTION(OPT_TIMEOUT) | OPTION(OPT_GROUP), cmd_failback,
 	  "run on the source again; nothing is lost" },
 	{ "abort", "DEVICE", 1, 1, OPTION(OPT_FORCE) | OPTION(OPT_DELETE_DEST), cmd_abort,
 	  "stay on the source, and let the destination go" },
@@ -100,6 +106,11 @@ static const struct command {
 	  "let a leg that had failed take part again" },
 	{ "commit", "DEVICE", 1, 1, OPTION(OPT_DELETE_SOURCE), cmd_commit,
 	  "stay on the destination, and let the source go" },
+	{ "disk", "add NAME DEV | remove NAME | list | resize NAME", 1, 3,
+	  OPTION(OPT_JSON), cmd_disk,
+	  "keep plain mappings, which can be moved later, over reboots" },
+	{ "boot", "", 0, 0, OPTION(OPT_TIMEOUT), cmd_boot,
+	  "make those mappings, and go on with their migrations" },
 };
 
 #define NR_COMMANDS ((int)ARRAY_LEN(commands))
@@ -126,7 +137,8 @@ static int help_all(FILE *out)
 	      "Moves a device-mapper device in use to another block device.\n\n", out);
 	for (i = 0; i < NR_COMMANDS; i++)
 		fprintf(out, "  %-9s %-12s %s\n", commands[i].name,
-			commands[i].operands, commands[i].help);
+			strlen(commands[i].operands) > 12 ? "..." : commands[i].operands,
+			commands[i].help);
 	fputs("\nDEVICE is a name of device mapper, VG/LV, a path or major:minor.\n"
 	      "livemigrate COMMAND --help tells more; all is in livemigrate(8).\n", out);
 	return out == stdout ? DONE : USAGE;
@@ -151,6 +163,19 @@ static int help_one(const struct command *c)
 		printf("  %-23s %s\n", option, options[o].help);
 	}
 	return DONE;
+}
+
+static int complete_disks(void)
+{
+	struct tab tab;
+	size_t i;
+	int code = tab_load(&tab);
+
+	for (i = 0; i < tab.nr; i++)
+		if (tab.line[i].name)
+			puts(tab.line[i].name);
+	tab_free(&tab);
+	return code;
 }
 
 static int complete_devices(bool migrating)
@@ -178,7 +203,7 @@ static int complete_devices(bool migrating)
 /*
  * For the completion of shells, and for tests: "complete" prints the commands,
  * "complete COMMAND" its options, those with a value with an = behind;
- * "complete --devices" and "complete --migrations" names.
+ * "complete --devices", "complete --migrations" and "complete --disks" names.
  */
 static int complete(int argc, char **argv)
 {
@@ -189,6 +214,8 @@ static int complete(int argc, char **argv)
 		return complete_devices(false);
 	if (argc > 0 && !strcmp(argv[0], "--migrations"))
 		return complete_devices(true);
+	if (argc > 0 && !strcmp(argv[0], "--disks"))
+		return complete_disks();
 	for (i = 0; argc == 0 && i < NR_COMMANDS; i++)
 		puts(commands[i].name);
 	for (i = 0; c && i < NR_OPTIONS; i++)
@@ -224,10 +251,24 @@ static int take_value(enum opt o, const char *text, struct request *r)
 				  options[o].name, options[o].value, text);
 }
 
+static const char *operands_text(int max)
+{
+	switch (max) {
+	case 0:
+		return "no device";
+	case 1:
+		return "one device";
+	case 2:
+		return "a device and a rate";
+	default:
+		return "other words";
+	}
+}
+
 static int parse(const struct command *c, int argc, char **argv, struct request *r)
 {
 	struct option longs[NR_OPTIONS + 1] = { 0 };
-	int nr = 0, o, found, code = DONE;
+	int nr = 0, o, found, max, code = DONE;
 
 	for (o = 0; o < NR_OPTIONS; o++) {
 		if (!(c->options & OPTION(o)) && o != OPT_HELP)
@@ -252,10 +293,12 @@ static int parse(const struct command *c, int argc, char **argv, struct request 
 	if (code || is_given(r, OPT_HELP))
 		return code;
 	nr = argc - optind;
-	if (nr < c->min || nr > c->max)
-		return fail(USAGE, "%s takes %s: livemigrate %s %s.", c->name,
-			    c->max == 0 ? "no device" : c->max == 1 ? "one device" :
-			    "a device and a rate", c->name, c->operands);
+	max = c->max == MANY && !is_given(r, OPT_GROUP) ? 1 : c->max;
+	if (nr < c->min || nr > max)
+		return fail(USAGE, "%s takes %s: livemigrate %s %s.", c->name, operands_text(max),
+			    c->name, c->operands);
+	r->operands = argv + optind;
+	r->nr_operands = nr;
 	r->device = nr > 0 ? argv[optind] : NULL;
 	r->operand = nr > 1 ? argv[optind + 1] : NULL;
 	return DONE;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "migration.h"
 #include "device.h"
+#include "disk.h"
+#include "group.h"
 #include "lock.h"
 #include "say.h"
 
@@ -459,6 +461,9 @@ static char *note_absent(const struct migration *m)
 	const char *when = m->stage == GONE ? "the device was removed" :
 					      "the host has booted since";
 
+	if (m->state->step == STEP_COMMIT && disk_is_kept(m->state))
+		return format("%s, during commit: the newest data is on %s, unless that one failed in the same instant: \"livemigrate resume %s\" takes it, \"livemigrate abort --force %s\" and then \"livemigrate boot\" the old source",
+			      when, m->state->dest.path, name, name);
 	if (m->state->step == STEP_COMMIT)
 		return format("%s, during commit: the newest data may be on %s, and the old source stale; \"livemigrate abort --force %s\" forgets it",
 			      when, m->state->dest.path, name);
@@ -492,8 +497,12 @@ char *migration_note(const struct migration *m)
 		return note;
 	switch (m->stage) {
 	case RUNS:
-		return note_running(m);
+		note = group_note(m->device.name);
+		return note ? note : note_running(m);
 	case STARTING:
+		if (m->state->again)
+			return format("going on with it after a reboot was interrupted, and nobody must use it before: \"livemigrate resume %s\" goes on, \"livemigrate abort %s\" forgets it",
+				      name, name);
 		return format("start was interrupted, it runs on the source alone: \"livemigrate resume %s\" goes on, \"livemigrate abort %s\" takes it back",
 			      name, name);
 	case ENDING:

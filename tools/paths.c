@@ -35,6 +35,16 @@ const char *program_path(void)
 				"/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin");
 }
 
+const char *dev_dir(void)
+{
+	return from_environment("LIVEMIGRATE_DEV", "/dev");
+}
+
+const char *tab_file(void)
+{
+	return from_environment("LIVEMIGRATE_TAB", "/etc/livemigrate.tab");
+}
+
 char *sys_block(dev_t dev, const char *below)
 {
 	return format("%s/dev/block/%u:%u/%s", sys_dir(), major(dev), minor(dev),

@@ -13,6 +13,8 @@ const char *sys_dir(void);	/* LIVEMIGRATE_SYS, /sys */
 const char *proc_dir(void);	/* LIVEMIGRATE_PROC, /proc */
 /* Where other programs are looked for: LIVEMIGRATE_PATH, or the system's folders. */
 const char *program_path(void);
+const char *dev_dir(void);	/* LIVEMIGRATE_DEV, /dev */
+const char *tab_file(void);	/* LIVEMIGRATE_TAB, /etc/livemigrate.tab */
 
 /* /sys/dev/block/MAJOR:MINOR/@below, to be freed. */
 char *sys_block(dev_t dev, const char *below);

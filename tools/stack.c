@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "stack.h"
-#include "dm.h"
+#include "device.h"
 #include "paths.h"
 #include "say.h"
 #include "status.h"
@@ -272,15 +272,6 @@ static bool overlap(const struct extents *a, const struct extents *b)
 	return false;
 }
 
-static uint64_t sectors_of(dev_t dev)
-{
-	char *line = sys_block_line(dev, "size");
-	uint64_t sectors = line ? strtoull(line, NULL, 10) : 0;
-
-	free(line);
-	return sectors;
-}
-
 enum kinship stack_compare(dev_t a, dev_t b)
 {
 	struct extents on_a = { 0 }, on_b = { 0 };
@@ -292,8 +283,8 @@ enum kinship stack_compare(dev_t a, dev_t b)
 		return A_IS_BUILT_ON_B;
 	if (below(b, a, 0))
 		return B_IS_BUILT_ON_A;
-	flatten(&on_a, a, 0, sectors_of(a), 0);
-	flatten(&on_b, b, 0, sectors_of(b), 0);
+	flatten(&on_a, a, 0, device_sectors(a), 0);
+	flatten(&on_b, b, 0, device_sectors(b), 0);
 	if (overlap(&on_a, &on_b))
 		kin = SAME_SECTORS;
 	free(on_a.extent);

@@ -148,6 +148,7 @@ char *state_to_text(const struct state *state)
 	put_number(o, "diskseq", (int64_t)state->diskseq);
 	put_text(o, "step", step_names[state->step]);
 	put_bool(o, "told", state->told);
+	put_bool(o, "again", state->again);
 	put_text(o, "hidden", state->hidden);
 	put_text(o, "hidden_uuid", state->hidden_uuid);
 	put_dev(o, "source", state->source);
@@ -307,6 +308,7 @@ static void read_state(struct reader *r, struct state *state)
 	state->diskseq = get_count(r, "diskseq");
 	state->step = get_step(r);
 	state->told = get_bool(r, "told");
+	state->again = get_bool(r, "again");
 	state->hidden = get_text(r, "hidden");
 	state->hidden_uuid = get_text(r, "hidden_uuid");
 	state->source = get_dev(r, "source");

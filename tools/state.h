@@ -48,6 +48,7 @@ struct state {
 	uint64_t diskseq;	/* of this very device: no other has it in a boot */
 	enum step step;
 	bool told;		/* commit or abort: the kernel has it under way */
+	bool again;		/* start: of one that had run before a reboot */
 	char *hidden, *hidden_uuid;	/* "" if the source is no device of ours */
 	dev_t source;		/* the leg; 0 until it is known */
 	/* What the source really is, for who deletes it: source-kind.h. */

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The command's parsers over any text, for libFuzzer: the target's status, its
- * table line, a linear line, a record of the kernel's log, a state file, numbers
- * with units.
+ * table line, a linear line, a record of the kernel's log, a state file, the table
+ * of disks, numbers with units.
  *
  * Whatever it is: it is refused, or what is read holds what is promised of it. A
- * state that is taken is printed, and read again as the same.
+ * state that is taken is printed, and read again as the same. Of the table of disks
+ * nothing changes but the line that is asked for.
  */
 #include "command.h"
 #include "kmsg.h"
@@ -14,6 +15,7 @@
 #include "say.h"
 #include "state.h"
 #include "status.h"
+#include "tab.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,6 +82,73 @@ static void try_state(const char *text)
 	state_free(again);
 }
 
+static void same_but(const struct tab *tab, const struct tab *before, size_t but)
+{
+	for (size_t i = 0; i < tab->nr && i < before->nr; i++) {
+		/* A last line without its newline gets one when another follows. */
+		size_t len = before->line[i].len;
+
+		if (i == but)
+			continue;
+		must(tab->line[i].len - len <= (i + 1 == before->nr), "a line has another length");
+		must(!memcmp(tab->line[i].raw, before->line[i].raw, len), "another line has changed");
+	}
+}
+
+static void change_tab(const char *text, size_t size, const char *name)
+{
+	static const char device[] = "/dev/disk/by-id/other";
+	struct tab before, tab, again;
+	size_t len, but;
+	char *printed;
+
+	tab_parse(text, size, &before);
+	tab_parse(text, size, &tab);
+	but = tab_find(&tab, name) ? tab_number(&tab, tab_find(&tab, name)) - 1 : tab.nr;
+	tab_set(&tab, name, device, size + 1, size & 1);
+	same_but(&tab, &before, but);
+	printed = tab_text(&tab, &len);
+	tab_parse(printed, len, &again);
+	must(again.nr == tab.nr, "there are more lines than before, or less");
+	must(tab_find(&again, name) && !strcmp(tab_find(&again, name)->device, device) &&
+	     tab_find(&again, name)->sectors == size + 1 &&
+	     tab_find(&again, name)->noauto == (size & 1), "it is not what was set");
+	tab_remove(&again, name);
+	must(!tab_find(&again, name) && !tab_find_bad(&again, name), "it has not gone");
+	free(printed);
+	tab_free(&again);
+	tab_free(&tab);
+	tab_free(&before);
+}
+
+static void try_tab(const char *text, size_t size)
+{
+	struct tab tab;
+	size_t len;
+	char *printed;
+
+	tab_parse(text, size, &tab);
+	printed = tab_text(&tab, &len);
+	must(len == size && !memcmp(printed, text, len), "the tab is not as it was");
+	free(printed);
+	for (size_t i = 0; i < tab.nr; i++) {
+		const struct tab_line *line = tab.line + i;
+
+		must(!line->name == !line->device, "a name without a device");
+		if (!line->name)
+			continue;
+		must(!line->bad && !tab_bad_name(line->name) && !tab_bad_device(line->device),
+		     "a bad line is taken");
+		must(tab_find(&tab, line->name) == line && !tab_find_bad(&tab, line->name),
+		     "a line of two is taken");
+		if (i < 4)
+			change_tab(text, size, line->name);
+	}
+	if (!tab_find_bad(&tab, "new-1"))
+		change_tab(text, size, "new-1");
+	tab_free(&tab);
+}
+
 static void try_texts(char *text)
 {
 	char safe[64];
@@ -106,6 +175,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	try_status(text);
 	try_lines(text);
 	try_state(text);
+	try_tab(text, size);
 	try_texts(text);
 	free(text);
 	return 0;

@@ -7,17 +7,22 @@
 #include "child.h"
 #include "command.h"
 #include "dest-kind.h"
+#include "group.h"
 #include "image.h"
 #include "kmsg.h"
 #include "lvm.h"
+#include "named.h"
 #include "nbd.h"
 #include "progress.h"
 #include "report.h"
 #include "say.h"
 #include "state.h"
 #include "status.h"
+#include "tab-file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -548,8 +553,367 @@ static void test_children(void)
 	done("programs are run in a clean environment, and their words kept");
 }
 
+/* ------------------------------------------------------------------------
+ * livemigrate.tab
+ */
+
+#define TAB	"# disks\n\nvm1\t/dev/sda  size=65536\t# the web\n" \
+		" vm2 UUID=ab-c\n#vm3 /dev/x\nvm4 /dev/vg/x noauto,size=8\nvm5 /a\\x20b none"
+
+static void parse(const char *text, struct tab *tab)
+{
+	tab_parse(text, strlen(text), tab);
+}
+
+static bool is_text(const struct tab *tab, const char *text)
+{
+	size_t len;
+	char *all = tab_text(tab, &len);
+	bool is = len == strlen(text) && !memcmp(all, text, len);
+
+	if (!is)
+		printf("# it is:\n%s\n", all);
+	free(all);
+	return is;
+}
+
+static void test_tab_reading(void)
+{
+	const struct tab_line *line;
+	struct tab tab;
+
+	parse(TAB, &tab);
+	CHECK(tab.nr == 7 && is_text(&tab, TAB));
+	line = tab_find(&tab, "vm1");
+	CHECK(line && !strcmp(line->device, "/dev/sda") && line->sectors == 65536 && !line->noauto);
+	CHECK(line && tab_number(&tab, line) == 3);
+	line = tab_find(&tab, "vm2");
+	CHECK(line && !strcmp(line->device, "UUID=ab-c") && !line->sectors);
+	line = tab_find(&tab, "vm4");
+	CHECK(line && line->sectors == 8 && line->noauto);
+	CHECK(tab_find(&tab, "vm5") && !tab_find(&tab, "vm3") && !tab_find(&tab, "#vm3"));
+	tab_free(&tab);
+	done("lines of the tab");
+}
+
+static const char *why_bad(const char *text)
+{
+	static char why[256];
+	struct tab tab;
+
+	parse(text, &tab);
+	snprintf(why, sizeof(why), "%s", tab.nr == 1 && tab.line[0].bad ? tab.line[0].bad : "");
+	CHECK(!tab_find(&tab, "vm1"));
+	tab_free(&tab);
+	return why;
+}
+
+static void test_tab_bad_lines(void)
+{
+	char *name = format("%0101d /dev/a\n", 0);
+	struct tab tab;
+
+	CHECK(strstr(why_bad("vm1\n"), "NAME DEVICE"));
+	CHECK(strstr(why_bad("vm1 /dev/a - more\n"), "NAME DEVICE"));
+	CHECK(strstr(why_bad("vm1 dev/a\n"), "whole path"));
+	CHECK(strstr(why_bad("vm1 UUID=\n"), "whole path"));
+	CHECK(strstr(why_bad("vm1 /dev/a size=8,frob\n"), "options are"));
+	CHECK(strstr(why_bad("vm1 /dev/a size=\n"), "number of sectors"));
+	CHECK(strstr(why_bad("vm1 /dev/a size=0\n"), "number of sectors"));
+	CHECK(strstr(why_bad("vm1 /dev/a size=36028797018963968\n"), "number of sectors"));
+	CHECK(strstr(why_bad("vm1 /dev/a\001\n"), "blanks"));
+	CHECK(strstr(why_bad("vm/1 /dev/a\n"), "letters"));
+	CHECK(strstr(why_bad("-vm1 /dev/a\n"), "called so"));
+	CHECK(strstr(why_bad("control /dev/a\n"), "called so"));
+	CHECK(strstr(why_bad(name), "100 characters"));
+	free(name);
+	tab_parse("vm1 /dev/a\0b\n", 13, &tab);
+	CHECK(tab.nr == 1 && tab.line[0].bad && tab_find_bad(&tab, "vm1"));
+	tab_free(&tab);
+	done("a bad line of the tab is refused, and it is said why");
+
+	/* Whichever of two were taken, it might be the stale one. */
+	parse("vm1 /dev/a\nvm2 /dev/b\nvm1 /dev/c\nvm1 /dev/d frob\n", &tab);
+	CHECK(!tab_find(&tab, "vm1") && tab_find(&tab, "vm2") && tab_find_bad(&tab, "vm1"));
+	CHECK(!tab_find_bad(&tab, "vm2") && !tab_find_bad(&tab, "vm"));
+	tab_free(&tab);
+	done("of two lines of one name neither counts");
+}
+
+static void test_tab_writing(void)
+{
+	struct tab tab;
+
+	parse(TAB, &tab);
+	tab_set(&tab, "vm1", "/dev/disk/by-id/x", 0, false);
+	tab_set(&tab, "vm2", "/srv/image", 16, true);
+	tab_set(&tab, "vm9", "PARTUUID=1", 0, false);
+	tab_remove(&tab, "vm4");
+	tab_remove(&tab, "vm7");
+	CHECK(is_text(&tab, "# disks\n\nvm1\t/dev/disk/by-id/x  -\t# the web\n"
+		      " vm2 /srv/image size=16,noauto\n#vm3 /dev/x\nvm5 /a\\x20b none\n"
+		      "vm9 PARTUUID=1 -\n"));
+	CHECK(tab_find(&tab, "vm2") && tab_find(&tab, "vm2")->sectors == 16);
+	tab_free(&tab);
+	parse("", &tab);
+	tab_set(&tab, "vm1", "/dev/a", 8, false);
+	CHECK(is_text(&tab, "vm1 /dev/a size=8\n"));
+	tab_remove(&tab, "vm1");
+	CHECK(is_text(&tab, ""));
+	tab_free(&tab);
+	parse("vm1 /dev/a\r\nvm2 /dev/b", &tab);
+	tab_set(&tab, "vm1", "/dev/c", 0, true);
+	tab_set(&tab, "vm2", "/dev/d", 0, false);
+	CHECK(is_text(&tab, "vm1 /dev/c noauto\r\nvm2 /dev/d -"));
+	tab_free(&tab);
+	done("a line of the tab is changed, and nothing else");
+}
+
+static void write_tab(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	CHECK(file && fputs(text, file) >= 0 && !fclose(file));
+}
+
+static void test_tab_file(void)
+{
+	char folder[] = "/tmp/livemigrate-unit.XXXXXX", text[256] = "";
+	char *path, *link, *new;
+	struct stat st = { 0 };
+	struct tab tab;
+	FILE *file;
+
+	CHECK(mkdtemp(folder));
+	path = format("%s/real", folder);
+	link = format("%s/tab", folder);
+	new = format("%s/real.new", folder);
+	setenv("LIVEMIGRATE_TAB", link, 1);
+	CHECK(!tab_load(&tab) && !tab.nr);
+	CHECK(!symlink("real", link));
+	write_tab(path, TAB);
+	CHECK(!chmod(path, 0640) && !chown(path, 1234, 2345));
+	/* What a killed one has left. */
+	write_tab(new, "vm1 /torn");
+	CHECK(!tab_load(&tab) && tab_find(&tab, "vm1"));
+	tab_set(&tab, "vm1", "/dev/sdb", 65536, false);
+	CHECK(!tab_writable() && !tab_save(&tab));
+	tab_free(&tab);
+	CHECK(!lstat(link, &st) && S_ISLNK(st.st_mode));
+	CHECK(!stat(path, &st) && (st.st_mode & 07777) == 0640 && st.st_uid == 1234 && st.st_gid == 2345);
+	CHECK(access(new, F_OK));
+	CHECK(!tab_load(&tab) && tab_find(&tab, "vm1") &&
+	      !strcmp(tab_find(&tab, "vm1")->device, "/dev/sdb"));
+	tab_free(&tab);
+	CHECK(!unlink(link) && !unlink(path));
+	/* The first one has a word about what it is. */
+	CHECK(!tab_load(&tab));
+	tab_set(&tab, "vm1", "/dev/a", 0, false);
+	CHECK(!tab_save(&tab));
+	tab_free(&tab);
+	file = fopen(link, "r");
+	CHECK(file && fgets(text, sizeof(text), file) && strstr(text, "livemigrate.tab(5)"));
+	if (file)
+		fclose(file);
+	CHECK(!stat(link, &st) && (st.st_mode & 07777) == 0644);
+	CHECK(!unlink(link) && !mkdir(link, 0700) && tab_load(&tab) == FAILED);
+	CHECK(!rmdir(link) && !rmdir(folder));
+	CHECK(tab_writable() == FAILED);
+	unsetenv("LIVEMIGRATE_TAB");
+	free(path);
+	free(link);
+	free(new);
+	done("the tab's file keeps its mode, its owner and its place");
+}
+
+/* ------------------------------------------------------------------------
+ * Names that last
+ */
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+/* Any block device of this machine, only looked at; false: there is none. */
+static bool some_disk(char *kernel, size_t len, dev_t *dev)
+{
+	DIR *dir = opendir("/sys/block");
+	struct dirent *entry;
+	bool found = false;
+	struct stat st;
+
+	while (dir && !found && (entry = readdir(dir))) {
+		char *node = format("/dev/%s", entry->d_name);
+
+		if (!named_is_passing(node) && !stat(node, &st) && S_ISBLK(st.st_mode)) {
+			snprintf(kernel, len, "%s", entry->d_name);
+			*dev = st.st_rdev;
+			found = true;
+		}
+		free(node);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+static void link_to(const char *folder, const char *below, const char *kernel)
+{
+	char *path = format("%s/%s", folder, below), *node = format("/dev/%s", kernel);
+
+	CHECK(!symlink(node, path));
+	free(node);
+	free(path);
+}
+
+static bool lasts_as(const char *path, dev_t dev, const char *folder, const char *below,
+		     enum lasting want)
+{
+	char *wanted = format("%s/%s", folder, below), *name;
+	enum lasting how;
+	bool is;
+
+	name = named_lasting(path, dev, &how);
+	is = !strcmp(name, wanted) && how == want;
+	if (!is)
+		printf("# it is %s (%d)\n", name, how);
+	free(name);
+	free(wanted);
+	return is;
+}
+
+static void test_lasting_links(const char *folder, const char *kernel, dev_t dev)
+{
+	char *given = format("%s/%s", folder, kernel);
+
+	link_to(folder, kernel, kernel);
+	CHECK(lasts_as(given, dev, folder, kernel, LASTS_PERHAPS));
+	CHECK(lasts_as(NULL, dev, folder, kernel, LASTS_PERHAPS));
+	link_to(folder, "disk/by-id/lvm-pv-uuid-1", kernel);
+	CHECK(lasts_as(given, dev, folder, kernel, LASTS_PERHAPS));
+	link_to(folder, "disk/by-path/pci-1", kernel);
+	CHECK(lasts_as(given, dev, folder, "disk/by-path/pci-1", LASTS));
+	link_to(folder, "disk/by-id/ata-b", kernel);
+	link_to(folder, "disk/by-id/ata-a", kernel);
+	CHECK(lasts_as(given, dev, folder, "disk/by-id/ata-a", LASTS));
+	link_to(folder, "disk/by-id/wwn-1", kernel);
+	link_to(folder, "disk/by-id/wwn-0", "null");
+	CHECK(lasts_as(given, dev, folder, "disk/by-id/wwn-1", LASTS));
+	free(given);
+	/* What the user calls it is kept, if it is not the kernel's own name. */
+	given = format("%s/disk/by-id/ata-b", folder);
+	CHECK(lasts_as(given, dev, folder, "disk/by-id/ata-b", LASTS));
+	free(given);
+	/* One that leads elsewhere by now is not. */
+	given = format("%s/disk/by-id/wwn-0", folder);
+	CHECK(lasts_as(given, dev, folder, "disk/by-id/wwn-1", LASTS));
+	free(given);
+}
+
+static void test_lasting(void)
+{
+	static const char * const folders[] = { "disk", "disk/by-id", "disk/by-path" };
+	char folder[] = "/tmp/livemigrate-unit.XXXXXX", kernel[256];
+	size_t i;
+	dev_t dev;
+
+	CHECK(named_rank("wwn-0x5") > named_rank("scsi-35") && named_rank("scsi-35") > named_rank("scsi-SQ"));
+	CHECK(named_rank("scsi-SQ") > named_rank("ata-x") && named_rank("virtio-x") > named_rank("y"));
+	CHECK(named_rank("y") && !named_rank("lvm-pv-uuid-x") && !named_rank("dm-uuid-x"));
+	CHECK(named_is_passing("/dev/loop0") && named_is_passing("/dev/nbd12p3") && named_is_passing("nbd0"));
+	CHECK(!named_is_passing("/srv/loop1.img") && !named_is_passing("/dev/loop") && !named_is_passing("/dev/nbd"));
+	CHECK(!named_is_passing("/dev/nbd1p") && !named_is_passing("/dev/loop0/x") && !named_is_passing("/dev/sda"));
+	done("names that go with the content, or not at all");
+
+	if (!some_disk(kernel, sizeof(kernel), &dev)) {
+		printf("ok %d - names that last # SKIP this machine has no disk\n", ++number);
+		return;
+	}
+	CHECK(mkdtemp(folder));
+	for (i = 0; i < ARRAY_LEN(folders); i++) {
+		char *path = format("%s/%s", folder, folders[i]);
+
+		CHECK(!mkdir(path, 0700));
+		free(path);
+	}
+	setenv("LIVEMIGRATE_DEV", folder, 1);
+	test_lasting_links(folder, kernel, dev);
+	unsetenv("LIVEMIGRATE_DEV");
+	CHECK(!nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS));
+	done("the name of a disk that lasts");
+}
+
+/* ------------------------------------------------------------------------
+ * The journal of a group
+ */
+
+static void write_boot(const char *folder, const char *boot)
+{
+	char *path = format("%s/sys/kernel/random/boot_id", folder);
+
+	write_tab(path, boot);
+	free(path);
+}
+
+static bool interrupted(const char *name, enum leg to)
+{
+	struct group group;
+	bool is = group_interrupted(name, &group);
+	char *names = group_names(&group);
+
+	is = is && group.to == to && !strcmp(names, "vm1 a\"b");
+	free(names);
+	group_free(&group);
+	return is;
+}
+
+static void test_group(void)
+{
+	char folder[] = "/tmp/livemigrate-unit.XXXXXX", *file, *path;
+	struct group group = { .to = DEST };
+
+	CHECK(mkdtemp(folder));
+	path = format("mkdir -p %s/sys/kernel/random", folder);
+	CHECK(!system(path));
+	free(path);
+	write_boot(folder, "one\n");
+	file = format("%s/group", folder);
+	setenv("LIVEMIGRATE_STATE_DIR", folder, 1);
+	setenv("LIVEMIGRATE_PROC", folder, 1);
+	group_add(&group, "vm1");
+	group_add(&group, "a\"b");
+	CHECK(!interrupted(NULL, DEST) && !group_save(&group));
+	CHECK(interrupted(NULL, DEST) && interrupted("vm1", DEST) && interrupted("a\"b", DEST));
+	CHECK(!interrupted("vm2", DEST) && !interrupted("vm", DEST));
+	group.to = SOURCE;
+	CHECK(!group_save(&group) && interrupted("vm1", SOURCE));
+	/* Roles end with the boot. */
+	write_boot(folder, "two\n");
+	CHECK(!interrupted("vm1", SOURCE));
+	write_boot(folder, "one\n");
+	CHECK(interrupted("vm1", SOURCE) && !group_forget() && !interrupted(NULL, SOURCE));
+	CHECK(!group_forget());
+	write_tab(file, "{\"boot\":\"one\",\"to\":\"dest\",\"names\":[\"vm1\",");
+	CHECK(!interrupted(NULL, DEST));
+	write_tab(file, "{\"boot\":\"one\",\"names\":[7,null]}");
+	CHECK(!interrupted(NULL, SOURCE));
+	write_tab(file, "[]");
+	CHECK(!interrupted(NULL, SOURCE));
+	unsetenv("LIVEMIGRATE_STATE_DIR");
+	unsetenv("LIVEMIGRATE_PROC");
+	group_free(&group);
+	free(file);
+	CHECK(!nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS));
+	done("a group that is being switched is kept until it is done, or the host boots");
+}
+
 int main(void)
 {
+	umask(022);
 	test_status();
 	test_lines();
 	test_units();
@@ -565,6 +929,12 @@ int main(void)
 	test_formats();
 	test_qemu_images();
 	test_children();
+	test_tab_reading();
+	test_tab_bad_lines();
+	test_tab_writing();
+	test_tab_file();
+	test_lasting();
+	test_group();
 	printf("1..%d\n", number);
 	return failed != 0;
 }

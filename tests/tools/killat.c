@@ -99,6 +99,8 @@ static bool changes_device(unsigned long request)
 	case DM_TABLE_LOAD:
 	case DM_TABLE_CLEAR:
 	case DM_TARGET_MSG:
+	case LOOP_CONFIGURE:
+	case LOOP_SET_CAPACITY:
 		return true;
 	default:
 		return false;
@@ -114,6 +116,8 @@ static bool changes(const struct __ptrace_syscall_info *info)
 		return info->entry.args[2] & O_CREAT;
 	case SYS_write:
 	case SYS_ftruncate:
+	case SYS_fchmod:
+	case SYS_fchown:
 	case SYS_fsync:
 	case SYS_fallocate:
 	case SYS_rename:

@@ -51,6 +51,14 @@ skip()
 	exit 77
 }
 
+# boot_again: the machine goes off, as in a power cut, and the case is begun anew on
+# the disks as they are, with $BOOT one higher. It has declared "boots=N".
+boot_again()
+{
+	rm -f /run/why
+	exit 88
+}
+
 # need NAME...: skip unless each is a program or a loaded (or built-in) module.
 need()
 {

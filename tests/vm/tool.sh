@@ -4,7 +4,8 @@
 # answer. A case says "livemigrate=yes", names this file in "files=", and says
 # ". tool.sh".
 
-STATES=/var/lib/livemigrate
+STATES=${LIVEMIGRATE_STATE_DIR:-/var/lib/livemigrate}
+TAB=${LIVEMIGRATE_TAB:-/etc/livemigrate.tab}
 
 # tool WORD...: livemigrate succeeds.
 tool()
@@ -34,6 +35,7 @@ snapshot()
 	dmsetup table --inactive --showkeys
 	dmsetup info -c --noheadings -o name,uuid,major,minor,attr
 	find $STATES -name '*.json' -exec cat {} + 2>/dev/null || :
+	cat "$TAB" 2>/dev/null || :
 }
 
 # refused STATUS REGEX WORD...: as answers, and nothing has changed.
@@ -115,4 +117,38 @@ all_clear()
 	[ -z "$(dmsetup ls | grep livemigrate)" ] || die "left behind: $(dmsetup ls)"
 	[ -z "$(find $STATES -name '*.json')" ] || die "left behind: $(ls $STATES)"
 	[ -z "$(livemigrate list)" ] || die "still listed: $(livemigrate list)"
+}
+
+# by_id: /dev/disk/by-id/virtio-diskN, as udev would make them; disk0 is vda.
+by_id()
+{
+	bi_n_=0
+	mkdir -p /dev/disk/by-id
+	for bi_disk_ in a b c d e f; do
+		[ ! -b /dev/vd$bi_disk_ ] ||
+			ln -sf ../../vd$bi_disk_ /dev/disk/by-id/virtio-disk$bi_n_
+		bi_n_=$((bi_n_ + 1))
+	done
+}
+
+# token NUMBER DEV: the newest that was written there.
+token()
+{
+	echo "token $1" | dd of="$2" bs=512 seek=100 conv=sync,notrunc oflag=direct 2>/dev/null ||
+		die "$2 cannot be written"
+}
+
+# has_token NUMBER DEV
+has_token()
+{
+	ht_=$(dd if="$2" bs=512 skip=100 count=1 iflag=direct 2>/dev/null | tr -d '\000')
+	[ "$ht_" = "token $1" ] || die "$2 has the $ht_, not $1"
+}
+
+# lies_on NAME DISK: a plain mapping, right from its beginning.
+lies_on()
+{
+	lo_dev_=$(cat "/sys/class/block/${2##*/}/dev")
+	dmsetup table "$1" | grep -q "^0 [0-9]* linear $lo_dev_ 0\$" ||
+		die "$1 does not lie on $2: $(dmsetup table "$1")"
 }

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * boot: all mappings of livemigrate.tab, and the migrations that have metadata. What
+ * one line lacks the others do not wait for.
+ */
+#include "command.h"
+#include "events.h"
+#include "lock.h"
+#include "paths.h"
+#include "restore.h"
+#include "say.h"
+#include "tab-file.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Between two looks for devices that are not there yet. */
+#define PAUSE_US	300000
+
+/* The lock is held for no longer than one disk. */
+static int restore(const char *name)
+{
+	int code = lock_take("boot");
+
+	if (code)
+		return code;
+	code = restore_disk(name);
+	lock_release();
+	return code;
+}
+
+/* @code: of those before. The worst is not known, so the first is kept. */
+static void keep(int *code, int more)
+{
+	if (!*code)
+		*code = more;
+}
+
+/* Those whose devices are there; all of them if @last. How many are left. */
+static size_t try_all(const struct tab *tab, bool *done, bool last, int *code)
+{
+	size_t i, left = 0;
+
+	for (i = 0; i < tab->nr; i++) {
+		if (done[i])
+			continue;
+		done[i] = last || restore_is_ready(tab->line[i].name);
+		if (done[i])
+			keep(code, restore(tab->line[i].name));
+		else
+			left++;
+	}
+	return left;
+}
+
+/* One may lie on another one, which comes behind it: so again while it gets on. */
+static void try_until(const struct tab *tab, bool *done, int64_t end, int *code)
+{
+	size_t before = tab->nr + 1, left;
+
+	while ((left = try_all(tab, done, false, code))) {
+		if (left == before && now_ms() >= end)
+			break;
+		if (left == before)
+			usleep(PAUSE_US);
+		before = left;
+	}
+	if (left)
+		try_all(tab, done, true, code);
+}
+
+int cmd_boot(const struct request *r)
+{
+	int64_t end = now_ms() + (int64_t)r->number[OPT_TIMEOUT] * 1000;
+	struct tab tab;
+	int code = tab_load(&tab);
+	bool *done;
+	size_t i;
+
+	if (code)
+		return code;
+	done = alloc((tab.nr + 1) * sizeof(*done));
+	for (i = 0; i < tab.nr; i++) {
+		done[i] = !tab.line[i].name || tab.line[i].noauto;
+		if (tab.line[i].bad)
+			keep(&code, fail(FAILED, "%s, line %zu: %s.", tab_file(), i + 1,
+					 tab.line[i].bad));
+	}
+	try_until(&tab, done, end, &code);
+	free(done);
+	tab_free(&tab);
+	return code;
+}

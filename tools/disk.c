@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "disk.h"
+#include "check.h"
+#include "paths.h"
+#include "say.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+/* ------------------------------------------------------------------------
+ * Mappings
+ */
+
+int disk_clear_torn(const char *name)
+{
+	struct dm_device device;
+	int err = 0;
+
+	if (!dm_find(name, &device) && dm_is_disk(&device) && !device.live)
+		err = dm_remove(name);
+	return err ? fail(FAILED, "%s has no table, and cannot be removed: %s.", name,
+			  dm_why(err)) : DONE;
+}
+
+int disk_map(const char *name, const struct blockdev *bd, uint64_t sectors)
+{
+	struct dm_table table = { 0 };
+	char *params = format("%u:%u 0", major(bd->dev), minor(bd->dev));
+	int err;
+
+	dm_table_add(&table, 0, sectors, "linear", params);
+	err = dm_create_disk(name, &table);
+	dm_table_free(&table);
+	free(params);
+	return err ? fail(FAILED, "/dev/mapper/%s cannot be made on %s: %s.", name,
+			  bd->path, dm_why(err)) : DONE;
+}
+
+int disk_make(const struct tab_line *line)
+{
+	uint64_t sectors = line->sectors;
+	struct blockdev bd;
+	int code = disk_clear_torn(line->name);
+
+	memset(&bd, 0, sizeof(bd));
+	if (!code)
+		code = named_get(ROLE_DISK, line->device, &bd);
+	if (!code)
+		code = check_disk(line->name, &bd, &sectors);
+	if (!code)
+		code = disk_map(line->name, &bd, sectors);
+	blockdev_free(&bd);
+	return code;
+}
+
+dev_t disk_below(const struct dm_device *device)
+{
+	struct dm_table table;
+	struct place place;
+	dev_t below = 0;
+
+	if (dm_table_get(device->name, false, &table))
+		return 0;
+	if (table.nr == 1 && !strcmp(table.line[0].type, "linear") &&
+	    linear_parse(table.line[0].params, &place) && !place.offset)
+		below = makedev(place.major, place.minor);
+	dm_table_free(&table);
+	return below;
+}
+
+/* ------------------------------------------------------------------------
+ * Lines
+ */
+
+/* What it is called at boot: its uuid does not change if it is renamed. */
+static const char *boot_name(const char *name, const char *uuid)
+{
+	size_t len = strlen(DM_DISK_PREFIX);
+
+	return strncmp(uuid, DM_DISK_PREFIX, len) ? name : uuid + len;
+}
+
+static int bad_line(const struct tab *tab, const char *name)
+{
+	const struct tab_line *bad = tab_find_bad(tab, name);
+
+	return fail(NOT_NOW, "%s, line %zu: %s. Mend it first, or %s could come up with old data after a reboot.",
+		    tab_file(), tab_number(tab, bad), bad->bad, name);
+}
+
+int disk_may_follow(const struct migration *m)
+{
+	const char *name = boot_name(m->device.name, m->device.uuid);
+	struct tab tab;
+	int code = tab_load(&tab);
+
+	if (code)
+		return code;
+	if (tab_find_bad(&tab, name))
+		code = bad_line(&tab, name);
+	else if (tab_find(&tab, name))
+		code = tab_writable();
+	tab_free(&tab);
+	return code;
+}
+
+static void tell_of(const char *name, const char *device, enum lasting how)
+{
+	if (how == LASTS_NOT)
+		remark("%s is on %s now, which will be another device after a reboot, or none. So its line in %s says noauto: write there what lasts.",
+		       name, device, tab_file());
+	else
+		remark("%s: the line of %s names %s now%s.", tab_file(), name, device,
+		       how == LASTS ? "" : ", because it has no name that surely lasts");
+}
+
+/* A mapping keeps its size, whatever lies below it. */
+static int point_line(struct tab *tab, const struct tab_line *line, const char *path,
+		      dev_t dev, uint64_t sectors)
+{
+	char *name = copy_of(line->name), *device;
+	enum lasting how;
+	int code = DONE;
+	bool noauto;
+
+	device = named_lasting(path, dev, &how);
+	if (!line->sectors && device_sectors(dev) == sectors)
+		sectors = 0;
+	noauto = line->noauto || how == LASTS_NOT;
+	if (strcmp(line->device, device) || line->sectors != sectors ||
+	    line->noauto != noauto) {
+		tab_set(tab, name, device, sectors, noauto);
+		code = tab_save(tab);
+		if (!code)
+			tell_of(name, device, how);
+	}
+	free(device);
+	free(name);
+	return code;
+}
+
+static int point_to(const char *name, const char *path, dev_t dev, uint64_t sectors)
+{
+	const struct tab_line *line;
+	struct tab tab;
+	int code = tab_load(&tab);
+
+	line = code ? NULL : tab_find(&tab, name);
+	if (line)
+		code = point_line(&tab, line, path, dev, sectors);
+	else if (!code && tab_find_bad(&tab, name))
+		code = bad_line(&tab, name);
+	tab_free(&tab);
+	return code;
+}
+
+/* Of one that was begun by hand only the number is known so far. */
+void disk_name_dest(const struct migration *m)
+{
+	const struct place *dest = &m->line.leg[DEST];
+	enum lasting how;
+	char *path;
+
+	if (m->state->dest.path[0] == '/')
+		return;
+	path = named_lasting(NULL, makedev(dest->major, dest->minor), &how);
+	free(m->state->dest.path);
+	m->state->dest.path = path;
+}
+
+int disk_follow(const struct state *state)
+{
+	return point_to(boot_name(state->name, state->uuid), state->dest.path,
+			state->dest.dev, state->sectors);
+}
+
+int disk_follow_record(const struct state *state)
+{
+	const char *name = boot_name(state->name, state->uuid);
+	const char *path = state->dest.path;
+	struct blockdev bd;
+	int code;
+
+	if (path[0] != '/' || named_is_passing(path))
+		return fail(UNFIT, "%s was committed to %s, and it is not known what that is called since the reboot: write it into %s, and \"livemigrate abort --force %s\" forgets the migration.",
+			    name, path, tab_file(), name);
+	code = named_get("destination", path, &bd);
+	if (!code)
+		code = point_to(name, path, bd.dev, state->sectors);
+	blockdev_free(&bd);
+	return code;
+}
+
+bool disk_is_kept(const struct state *state)
+{
+	struct tab tab;
+	bool is;
+
+	if (tab_load(&tab))
+		return false;
+	is = tab_find(&tab, boot_name(state->name, state->uuid)) != NULL;
+	tab_free(&tab);
+	return is;
+}
+
+int disk_check_others(const char *role, const char *name, const struct blockdev *bd)
+{
+	struct tab tab;
+	size_t i;
+	int code = tab_load(&tab);
+
+	for (i = 0; i < tab.nr && !code; i++) {
+		const struct tab_line *line = tab.line + i;
+
+		if (line->name && strcmp(line->name, name) && named_is(line->device, bd->dev))
+			code = fail(UNFIT, "The %s %s is the disk of %s: see %s, line %zu.",
+				    role, bd->path, line->name, tab_file(), i + 1);
+	}
+	tab_free(&tab);
+	return code;
+}

@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "restore.h"
+#include "check.h"
+#include "command.h"
+#include "disk.h"
+#include "insert.h"
+#include "paths.h"
+#include "say.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+/* Of metadata, as docs/livemigrate.rst has it. */
+#define BLOCK	4096
+
+struct disk {
+	const char *name;
+	struct tab tab;
+	const struct tab_line *line;
+	struct state *state;		/* of a migration before this boot, or NULL */
+	struct dm_device device;
+	bool exists;
+};
+
+/* ------------------------------------------------------------------------
+ * What there is
+ */
+
+/* By its uuid, because a mapping may have been renamed when it was moved. */
+static struct state *record_of(const char *name)
+{
+	char *uuid = format(DM_DISK_PREFIX "%s", name);
+	struct state **states, *found = NULL;
+	int damaged;
+	size_t i, at;
+
+	states = states_load(&damaged);
+	for (i = at = 0; states[i]; i++) {
+		if (!found && (!strcmp(states[i]->uuid, uuid) ||
+			       (!strcmp(states[i]->name, name) &&
+				strncmp(states[i]->uuid, DM_DISK_PREFIX, strlen(DM_DISK_PREFIX)))))
+			found = states[i];
+		else
+			states[at++] = states[i];
+	}
+	states[at] = NULL;
+	states_free(states);
+	free(uuid);
+	return found;
+}
+
+/* One that cannot be read may say that the line is stale. */
+static int check_damaged(const char *name)
+{
+	char *path = format("%s/%s.json", state_dir(), name);
+	int code = DONE;
+
+	if (!access(path, F_OK))
+		code = fail(NOT_NOW, "%s: the record of its migration, %s, cannot be read, so it is not known where its data is. Look, write that device into %s, and move the record away.",
+			    name, path, tab_file());
+	free(path);
+	return code;
+}
+
+static int find_line(struct disk *d)
+{
+	const struct tab_line *bad;
+	int code = tab_load(&d->tab);
+
+	if (code)
+		return code;
+	d->line = tab_find(&d->tab, d->name);
+	if (d->line)
+		return DONE;
+	bad = tab_find_bad(&d->tab, d->name);
+	return bad ? fail(FAILED, "%s, line %zu: %s.", tab_file(),
+			  tab_number(&d->tab, bad), bad->bad) :
+		     fail(NOT_FOUND, "%s has no line of %s any more.", tab_file(), d->name);
+}
+
+static void disk_free(struct disk *d)
+{
+	state_free(d->state);
+	tab_free(&d->tab);
+	d->state = NULL;
+	d->line = NULL;
+}
+
+/* The record goes by the name and the uuid that the mapping has from now on. */
+static int own_record(struct disk *d)
+{
+	char *uuid = format(DM_DISK_PREFIX "%s", d->name);
+	int code = DONE;
+
+	if (strcmp(d->state->name, d->name))
+		code = state_rename(d->state, d->name);
+	if (!code && !d->exists && strcmp(d->state->uuid, uuid)) {
+		free(d->state->uuid);
+		d->state->uuid = copy_of(uuid);
+		code = state_save(d->state);
+	}
+	free(uuid);
+	return code;
+}
+
+/* ------------------------------------------------------------------------
+ * On the dest
+ */
+
+static int make_on_dest(struct disk *d)
+{
+	struct blockdev bd;
+	int code;
+
+	if (!d->exists)
+		return disk_make(d->line);
+	code = named_get("destination", d->state->dest.path, &bd);
+	if (!code && disk_below(&d->device) != bd.dev)
+		code = fail(NOT_NOW, "%s is there, but not on %s, which has its data: remove it (\"dmsetup remove %s\"), and try again.",
+			    d->name, d->state->dest.path, d->name);
+	blockdev_free(&bd);
+	return code;
+}
+
+/* From now on it is decided, whatever the metadata device may do. */
+static int decide(struct disk *d)
+{
+	if (d->state->step == STEP_COMMIT && d->state->told)
+		return DONE;
+	d->state->step = STEP_COMMIT;
+	d->state->told = true;
+	return state_save(d->state);
+}
+
+/* Line, mapping, record: in this order, so that it can be begun again. */
+static int take_dest(struct disk *d)
+{
+	int code = decide(d);
+
+	if (!code)
+		code = disk_follow_record(d->state);
+	tab_free(&d->tab);
+	if (!code)
+		code = find_line(d);
+	if (!code)
+		code = make_on_dest(d);
+	if (!code)
+		code = state_forget(d->state);
+	if (code)
+		return code;
+	remark("%s: commit is finished, it is on %s.", d->name, d->state->dest.path);
+	if (d->state->delete_source)
+		remark("%s: its old source has not been deleted: do that by hand.", d->name);
+	return DONE;
+}
+
+int restore_on_dest(const struct state *state)
+{
+	struct disk d = { .name = state->name };
+	int code;
+
+	d.state = record_of(state->name);
+	if (!d.state)
+		return fail(NOT_FOUND, "There is no record of %s.", state->name);
+	code = find_line(&d);
+	d.exists = !dm_find(d.name, &d.device) && d.device.live;
+	if (!code)
+		code = own_record(&d);
+	if (!code)
+		code = insert_undo(d.state);
+	if (!code)
+		code = take_dest(&d);
+	disk_free(&d);
+	return code;
+}
+
+/* ------------------------------------------------------------------------
+ * With metadata
+ */
+
+/* Zeroes are new metadata, for which the kernel takes any line. */
+static bool is_written(const struct blockdev *metadata)
+{
+	int fd = open(metadata->path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	char *blocks = aligned_alloc(BLOCK, 2 * BLOCK);
+	bool is = fd >= 0 && blocks && pread(fd, blocks, 2 * BLOCK, 0) == 2 * BLOCK &&
+		  (!memcmp(blocks + 4, "LMsb", 4) || !memcmp(blocks + BLOCK + 4, "LMsb", 4));
+
+	free(blocks);
+	if (fd >= 0)
+		close(fd);
+	return is;
+}
+
+/*
+ * Of metadata that says something the kernel takes a line that leaves out the source
+ * only if the source was let go of. Nothing comes of it: it never becomes live.
+ */
+static int ask_line(struct disk *d, const struct blockdev *dest,
+		    const struct blockdev *metadata, bool *committed)
+{
+	struct dm_table table = { 0 };
+	char *params = format("- 0 %u:%u 0 2 metadata %u:%u", major(dest->dev),
+			      minor(dest->dev), major(metadata->dev), minor(metadata->dev));
+
+	dm_table_add(&table, 0, d->state->sectors, TARGET, params);
+	*committed = !dm_load(d->name, &table);
+	dm_table_free(&table);
+	free(params);
+	return *committed && dm_clear(d->name) ?
+	       fail(FAILED, "%s: the loaded table cannot be cleared.", d->name) : DONE;
+}
+
+static int ask_kernel(struct disk *d, bool *committed)
+{
+	struct blockdev dest = { 0 }, metadata = { 0 };
+	int code = check_kernel(false);
+
+	*committed = false;
+	if (!code)
+		code = named_get("destination", d->state->dest.path, &dest);
+	if (!code)
+		code = named_get("metadata device", d->state->metadata.path, &metadata);
+	if (!code && is_written(&metadata))
+		code = ask_line(d, &dest, &metadata, committed);
+	blockdev_free(&dest);
+	blockdev_free(&metadata);
+	return code;
+}
+
+static int go_on(struct disk *d)
+{
+	bool committing = d->state->step == STEP_COMMIT;
+	int code = DONE;
+
+	if (committing) {
+		d->state->step = STEP_RUN;
+		code = state_save(d->state);
+	}
+	if (!code)
+		code = do_resume(d->name);
+	if (!code && committing)
+		remark("%s: commit had not begun, say it again: the migration goes on.", d->name);
+	else if (!code)
+		remark("%s: its migration goes on.", d->name);
+	return code;
+}
+
+/* The plain mapping is for nobody to use: what is written there would be missed. */
+static int take_mapping_back(struct disk *d, int code)
+{
+	if (dm_remove(d->name))
+		return fail(FAILED, "%s cannot be removed: nobody must use it before its migration goes on, or is aborted.",
+			    d->name);
+	d->exists = false;
+	return fail(code, "%s: its migration cannot go on, so /dev/mapper/%s is not made. See \"livemigrate list\"; when that is mended, \"livemigrate boot\"; or \"livemigrate abort --force %s\" forgets the migration, and then boot takes %s.",
+		    d->name, d->name, d->name, d->line->device);
+}
+
+static int with_metadata(struct disk *d)
+{
+	bool idle = !d->exists || (dm_is_disk(&d->device) && !d->device.open_count);
+	bool committed = false;
+	int code = d->exists ? DONE : disk_make(d->line);
+
+	if (code)
+		return code;
+	/* In use, it has been let go of before, and do_resume() says what to do. */
+	if (idle)
+		code = ask_kernel(d, &committed);
+	if (!code && !committed)
+		code = go_on(d);
+	if (code)
+		return idle ? take_mapping_back(d, code) : code;
+	if (!committed)
+		return DONE;
+	if (dm_remove(d->name))
+		return fail(FAILED, "%s cannot be removed, and is not on %s, which has its data.",
+			    d->name, d->state->dest.path);
+	d->exists = false;
+	return take_dest(d);
+}
+
+/* ------------------------------------------------------------------------
+ * Without
+ */
+
+static int undecided(struct disk *d)
+{
+	return fail(NOT_NOW, "%s: the host went down in the middle of commit, so /dev/mapper/%s is not made. All that was acknowledged is on %s, unless that one failed in the same instant: \"livemigrate resume %s\" takes it; \"livemigrate abort --force %s\" and then \"livemigrate boot\" take %s.",
+		    d->name, d->name, d->state->dest.path, d->name, d->name,
+		    d->line->device);
+}
+
+static int on_source(struct disk *d)
+{
+	int code = d->exists ? DONE : disk_make(d->line);
+
+	if (code)
+		return code;
+	if (d->state->step == STEP_ABORT)
+		return state_forget(d->state);
+	remark("%s: its migration to %s had no metadata and has ended; it is on %s, which is complete, unless the kernel's log told of its failure: \"livemigrate abort %s\", and start again.",
+	       d->name, d->state->dest.path, d->line->device, d->name);
+	return DONE;
+}
+
+static int with_record(struct disk *d)
+{
+	const struct state *state = d->state;
+	int code = own_record(d);
+
+	if (!code)
+		code = insert_undo(state);
+	if (code)
+		return code;
+	if (state->step == STEP_COMMIT && state->told)
+		return take_dest(d);
+	if (state->step != STEP_ABORT && state->metadata.path)
+		return with_metadata(d);
+	return state->step == STEP_COMMIT ? undecided(d) : on_source(d);
+}
+
+/* ------------------------------------------------------------------------
+ * All of it
+ */
+
+/* Is there a migration of this boot? It goes on, or is somebody's business. */
+static bool is_of_this_boot(const char *name, bool *torn)
+{
+	struct migration m;
+	bool is;
+
+	is = !migration_look(name, &m) && m.exists && m.stage != GONE &&
+	     m.stage != REBOOTED && m.stage != NO_MIGRATION;
+	*torn = is && m.stage == STARTING && m.state->again && !m.device.open_count;
+	migration_free(&m);
+	return is;
+}
+
+static int make_alone(struct disk *d)
+{
+	int code = check_damaged(d->name);
+
+	return code ? code : disk_make(d->line);
+}
+
+/* Somebody has given it another name, and it is there. */
+static bool is_renamed(const char *name)
+{
+	struct dm_device found;
+
+	return !dm_find_disk(name, &found) && strcmp(found.name, name);
+}
+
+int restore_disk(const char *name)
+{
+	struct disk d = { .name = name };
+	bool torn;
+	int code;
+
+	if (!dm_find(name, &d.device) && d.device.live)
+		dm_make_node(name);
+	/* A boot before this one was killed in the middle. If it fails, as others. */
+	if (is_of_this_boot(name, &torn) && (!torn || !do_resume(name)))
+		return DONE;
+	if (is_renamed(name))
+		return DONE;
+	code = find_line(&d);
+	d.exists = !dm_find(name, &d.device) && d.device.live;
+	if (!code) {
+		d.state = record_of(name);
+		if (d.state)
+			code = with_record(&d);
+		else if (!d.exists)
+			code = make_alone(&d);
+	}
+	disk_free(&d);
+	return code;
+}
+
+bool restore_is_ready(const char *name)
+{
+	struct disk d = { .name = name };
+	bool ready = true;
+
+	d.exists = !dm_find(name, &d.device) && d.device.live;
+	if (!tab_load(&d.tab))
+		d.line = tab_find(&d.tab, name);
+	if (d.line && !d.exists) {
+		ready = named_present(d.line->device);
+		d.state = record_of(name);
+		if (d.state && d.state->dest.path[0] == '/')
+			ready &= named_present(d.state->dest.path);
+		if (d.state && d.state->metadata.path)
+			ready &= named_present(d.state->metadata.path);
+	}
+	disk_free(&d);
+	return ready;
+}
