@@ -9,6 +9,11 @@
  * Workers send to the active leg like this as well: it may hang, and be the standby
  * before long.  The backlogs are short, or a slow leg would take all memory: where
  * one is full, writes wait before they take pages and references.
+ *
+ * What the copier and verify send is always sent by that worker, after what the
+ * guest sends.  Their own work must not sleep in a leg either: where a worker is
+ * not to be had the rescuer of their workqueue takes several, one after the other,
+ * and those that waited behind one that sleeps could not be given up.
  */
 #include "dm-livemigrate.h"
 
@@ -28,17 +33,38 @@ static void lm_backlog_add(struct lm_target *t, enum lm_leg leg, struct bio *bio
 	spin_unlock_irqrestore(&t->lock, flags);
 }
 
+/**
+ * lm_backlog_send_own - send a bio that serves no guest
+ * @t: the table's instance.
+ * @leg: the leg.
+ * @bio: the bio; its sender bounds how many there are.
+ *
+ * Context: any.
+ */
+void lm_backlog_send_own(struct lm_target *t, enum lm_leg leg, struct bio *bio)
+{
+	struct lm_backlog *backlog = &t->backlog[leg];
+	unsigned long flags;
+
+	spin_lock_irqsave(&t->lock, flags);
+	bio_list_add(&backlog->own, bio);
+	queue_work(backlog->wq, &backlog->work);
+	spin_unlock_irqrestore(&t->lock, flags);
+}
+
 static struct bio *lm_backlog_pop(struct lm_backlog *backlog)
 {
-	struct bio *bio;
+	struct bio *bio, *own = NULL;
 
 	spin_lock_irq(&backlog->t->lock);
 	bio = bio_list_pop(&backlog->bios);
+	if (!bio)
+		own = bio_list_pop(&backlog->own);
 	spin_unlock_irq(&backlog->t->lock);
-	if (bio) {
-		atomic_dec(&backlog->nr);
-		wake_up(&backlog->t->backlog_room);
-	}
+	if (!bio)
+		return own;
+	atomic_dec(&backlog->nr);
+	wake_up(&backlog->t->backlog_room);
 	return bio;
 }
 
@@ -46,8 +72,10 @@ static void lm_backlog_work(struct work_struct *work)
 {
 	struct lm_backlog *backlog = container_of(work, struct lm_backlog, work);
 	struct lm_leg_ref *ref = &backlog->t->m->phase.leg[backlog->leg];
+	struct blk_plug plug;
 	struct bio *bio;
 
+	blk_start_plug(&plug);
 	while ((bio = lm_backlog_pop(backlog))) {
 		/* Once it has failed it gets nothing more. */
 		if (percpu_ref_is_dying(&ref->ref))
@@ -55,6 +83,7 @@ static void lm_backlog_work(struct work_struct *work)
 		else
 			submit_bio_noacct(bio);
 	}
+	blk_finish_plug(&plug);
 }
 
 /*
@@ -183,6 +212,7 @@ int lm_backlog_init(struct lm_target *t)
 		backlog->t = t;
 		backlog->leg = leg;
 		bio_list_init(&backlog->bios);
+		bio_list_init(&backlog->own);
 		INIT_WORK(&backlog->work, lm_backlog_work);
 		/* One each: a leg that hangs must not keep the other's rescuer. */
 		backlog->wq = alloc_workqueue("dm_livemigrate_%s",

@@ -322,7 +322,10 @@ static void lm_job_submit(struct lm_job *job, enum lm_leg leg, blk_opf_t opf,
 	bio->bi_private = job;
 	bio->bi_end_io = lm_job_endio;
 	atomic_inc(&job->pending);
-	submit_bio_noacct(bio);
+	if (leg == job->from)
+		submit_bio_noacct(bio);
+	else
+		lm_backlog_send_own(t, leg, bio);
 }
 
 /* The job's regions in @mask, run by run. */

@@ -680,16 +680,17 @@ struct lm_flush {
 	bool collects;
 };
 
-/* So many bios wait for room on a standby before those who send do. */
+/* So many bios wait for room on a leg before those who send do. */
 #define LM_BACKLOG_MAX	64
 
 /**
- * struct lm_backlog - bios for a standby that had no room for them.
+ * struct lm_backlog - bios for a leg that had no room for them.
  * @t: the instance.
  * @leg: the leg.
  * @wq: runs @work, which may wait for the leg as long as that likes.
  * @bios: in the order of their coming, under lm_target.lock.
  * @nr: how many.
+ * @own: the copier's and verify's, which come after those; under the same.
  */
 struct lm_backlog {
 	struct lm_target *t;
@@ -698,6 +699,7 @@ struct lm_backlog {
 	struct work_struct work;
 	struct bio_list bios;
 	atomic_t nr;
+	struct bio_list own;
 };
 
 /* How many pages of bounce need no allocated vector. */
@@ -916,6 +918,7 @@ int lm_backlog_init(struct lm_target *t);
 void lm_backlog_exit(struct lm_target *t);
 void lm_backlog_send(struct lm_target *t, enum lm_leg leg, struct bio *clone,
 		     struct bio *bio);
+void lm_backlog_send_own(struct lm_target *t, enum lm_leg leg, struct bio *bio);
 bool lm_backlog_has_room(struct lm_target *t, bool waits);
 void lm_backlog_await(struct lm_target *t);
 bool lm_sent_again(struct lm_sent *sent, struct lm_target *t, struct bio *bio);

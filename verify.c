@@ -227,8 +227,8 @@ static void lm_check_read(struct lm_check *c)
 		bio->bi_private = c;
 		bio->bi_end_io = lm_check_endio;
 	}
-	submit_bio_noacct(&c->bios.source);
-	submit_bio_noacct(&c->bios.dest);
+	lm_backlog_send_own(t, LM_SOURCE, &c->bios.source);
+	lm_backlog_send_own(t, LM_DEST, &c->bios.dest);
 }
 
 static void lm_check_differs(struct lm_check *c, unsigned int region)
@@ -258,6 +258,9 @@ static void lm_check_compare(struct lm_check *c)
 		if (!c->status[leg])
 			continue;
 		failed = true;
+		/* A standby that has failed was perhaps not asked. */
+		if (!lm_phase_is_attached(m))
+			continue;
 		lm_migration_error(m, leg, 'r', c->range.start,
 				   blk_status_to_errno(c->status[leg]));
 	}
@@ -401,8 +404,7 @@ static void lm_verify_start_check(struct lm_target *t, struct lm_check *c)
 	bitmap_zero(c->skip, c->nr);
 	m->verify.cursor += c->nr;
 	atomic_inc(&t->verifier.busy);
-	/* By its own work: it may sleep in a leg, and we are waited for. */
-	queue_delayed_work(t->done_wq, &c->work, 0);
+	lm_check_read(c);
 }
 
 static void lm_verify_end(struct lm_target *t, enum lm_verify_state state)

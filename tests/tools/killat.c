@@ -99,7 +99,6 @@ static bool changes_device(unsigned long request)
 	case DM_TABLE_LOAD:
 	case DM_TABLE_CLEAR:
 	case DM_TARGET_MSG:
-	case LOOP_CONFIGURE:
 	case LOOP_SET_CAPACITY:
 		return true;
 	default:
