@@ -59,6 +59,7 @@ static int settle(struct state *state)
 		return DONE;
 	state->step = STEP_RUN;
 	state->object.fresh = false;
+	state->again = false;
 	return state_save(state);
 }
 

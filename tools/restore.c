@@ -2,6 +2,7 @@
 #include "restore.h"
 #include "check.h"
 #include "command.h"
+#include "dest-kind.h"
 #include "disk.h"
 #include "insert.h"
 #include "paths.h"
@@ -215,14 +216,26 @@ static int ask_line(struct disk *d, const struct blockdev *dest,
 	       fail(FAILED, "%s: the loaded table cannot be cleared.", d->name) : DONE;
 }
 
+/* One that was made is served anew after a boot, by whatever name. */
+static int find_dest(struct disk *d, struct blockdev *dest)
+{
+	int code = DONE;
+
+	if (dest_is_made(d->state) && !dm_find(d->name, &d->device))
+		code = dest_find_again(d->state, &d->device);
+	return code ? code : named_get("destination", d->state->dest.path, dest);
+}
+
 static int ask_kernel(struct disk *d, bool *committed)
 {
 	struct blockdev dest = { 0 }, metadata = { 0 };
 	int code = check_kernel(false);
 
 	*committed = false;
-	if (!code)
-		code = named_get("destination", d->state->dest.path, &dest);
+	/* Nothing has run on that yet: who goes on makes it anew. */
+	if (code || d->state->object.fresh)
+		return code;
+	code = find_dest(d, &dest);
 	if (!code)
 		code = named_get("metadata device", d->state->metadata.path, &metadata);
 	if (!code && is_written(&metadata))
