@@ -8,10 +8,7 @@
 # Method: as hang-tags, but below a linear table, which is another disk's until the
 # legs are equal.
 #
-# Caught: flushes sent to such a standby as they are (the guest's fsync and suspend
-# hang); discards likewise (writes that wait for a range hang); verify that sends
-# from the work that suspend waits for; a worker that sends to the source as it is
-# (writes after the cutover hang).
+# Caught: a worker that sends to the source as it is (writes after the cutover hang).
 #
 # vm: disks=64M:discard:zeroes,64M:discard:zeroes,8M modules=null_blk:nr_devices=0 timeout=240
 
@@ -22,10 +19,14 @@ soon=$((4 * SLOWNESS))
 patience=$((1500 * SLOWNESS))
 
 nullb hang 64 irqmode=2 completion_nsec=$((answer * 1000000000)) hw_queue_depth=4 \
-	submit_queues=1 queue_mode=2 discard=1
+	submit_queues=1 queue_mode=2 discard=1 cache_size=64
 # shellcheck disable=SC2154 # nullb sets it
 hang=$nullb_dev_
-echo 600000 >"/sys/block/${hang#/dev/}/queue/io_timeout"
+queue=/sys/block/${hang#/dev/}/queue
+echo 600000 >"$queue/io_timeout"
+[ "$(cat "$queue/write_cache")" = "write back" ] || die "null_blk has no cache to flush"
+[ "$(cat "$queue/discard_max_bytes")" -gt 0 ] || die "null_blk takes no discards"
+[ "$(cat "$queue/wbt_lat_usec")" -gt 0 ] || die "null_blk has no writeback throttling"
 
 over()	# over NAME DISK
 {
@@ -73,6 +74,8 @@ lm_wait_phase m synced 60
 lm_msg m copy_rate 2048
 lm_msg m verify
 over leg "$hang"
+[ "$(cat "/sys/block/dm-$(dmsetup info -c --noheadings -o minor leg)/queue/discard_max_bytes")" -gt 0 ] ||
+	die "the leg takes no discards"
 began=$(now_ms)
 writes 0
 for i in 1 2 3; do
