@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154 # tool.sh sets kill_first and kill_stride
 # SIGKILL in the middle of livemigrate start, commit and abort: before each system
-# call that changes anything, one after the other, until the command gets through.
-# (At any other call it leaves what it leaves at the next of these; with every=yes
+# call that changes anything (every third of them, but for CELLS=all), one after the
+# other, until the command gets through. (At any other call it leaves what it leaves at the next of these; with every=yes
 # it is killed at each, which takes an hour.) Each time the device goes on with the
 # right data; list knows of whatever is left, and says what to do; and resume, or
 # in every other round abort, ends it, or what it says to be begun again. Then
@@ -102,9 +102,9 @@ recover()
 # kills COMMAND WORD...: until it gets through.
 kills()
 {
-	command=$1 n=0 status=99
+	command=$1 n=$kill_first status=99
 	while [ $status -eq 99 ]; do
-		n=$((n + 1)) status=0
+		n=$((n + kill_stride)) status=0
 		prepare "$command"
 		# shellcheck disable=SC2086
 		killat $n --from flock $changing livemigrate "$@" >/run/killed 2>&1 || status=$?
@@ -131,7 +131,7 @@ kills()
 		all_clear
 	done
 	[ $n -gt 8 ] || die "it has been killed $n times only"
-	note "$command $options: killed $((n - 1)) times"
+	note "$command $options: killed at every ${kill_stride}th of $n calls"
 }
 
 options=

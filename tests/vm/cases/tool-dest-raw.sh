@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154 # tool.sh sets kill_first and kill_stride
 # A destination that livemigrate makes, and a source that it deletes: raw images.
 # The file is sparse or preallocated, served past the page cache without a look for
 # partitions, and runs under a load that verifies. What cannot be made is refused and
@@ -198,16 +198,16 @@ mv "/mnt/$last" /mnt/vm5.raw
 [ "$(md5sum </dev/mapper/vm1)" = "$data" ] || die "the data has changed"
 
 note "--- killed at each call of start"
-n=0 status=99
+n=$kill_first status=99
 while [ $status -eq 99 ]; do
-	n=$((n + 1)) status=0
+	n=$((n + kill_stride)) status=0
 	killat $n --from flock --changing livemigrate start vm1 --to /mnt/vm6.raw --paused >/run/killed 2>&1 || status=$?
 	[ $status -eq 99 ] || [ $status -eq 0 ] || die "it ended with $status: $(cat /run/killed)"
 	way="abort vm1 --delete-dest"
 	[ -n "$(livemigrate list)" ] || way=
 	note "$(tail -n 1 /run/killed), then ${way:-nothing}"
-	# In every third round it is brought to its end first.
-	if [ $((n % 3)) -eq 0 ] && [ -n "$way" ]; then
+	# In every second round it is brought to its end first.
+	if [ $((n % 2)) -eq 0 ] && [ -n "$way" ]; then
 		livemigrate resume vm1 >/dev/null || die "it cannot be resumed"
 		files vm5.raw vm6.raw
 	fi

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154 # tool.sh sets kill_first and kill_stride
 # SIGKILL before each system call that changes anything, one after the other, in
 # livemigrate disk add, and in the commit of a disk that has a line in livemigrate.tab.
 # After the latter the guest goes on writing, and then the host boots (all devices are
@@ -41,9 +41,9 @@ kill_at()
 }
 
 note "--- disk add"
-n=0 status=99
+n=$kill_first status=99
 while [ $status -eq 99 ]; do
-	n=$((n + 1))
+	n=$((n + kill_stride))
 	kill_at $n disk add vm1 /dev/vda
 	note "$(tail -n 1 /run/killed)"
 	tool disk list
@@ -113,9 +113,9 @@ where()
 # kills [METADATA]: until commit gets through.
 kills()
 {
-	n=0 status=99 undecided=0
+	n=$kill_first status=99 undecided=0
 	while [ $status -eq 99 ]; do
-		n=$((n + 1))
+		n=$((n + kill_stride))
 		where
 		[ -z "$1" ] || dd if=/dev/zero of="$1" bs=8k count=1 conv=notrunc,fsync 2>/dev/null
 		livemigrate start vm1 --to /dev/$dest --force ${1:+--metadata "$1"} >/dev/null
@@ -135,7 +135,7 @@ kills()
 	done
 	lies_on vm1 $dest
 	[ $n -gt 20 ] || die "it was killed $n times only"
-	note "commit${1:+ with metadata}: killed $((n - 1)) times, undecided $undecided times"
+	note "commit${1:+ with metadata}: killed at every ${kill_stride}th of $n calls, undecided $undecided times"
 }
 
 printf '# before\nother /dev/vdz noauto\n' >"$TAB"
