@@ -52,15 +52,20 @@ void lm_backlog_send_own(struct lm_target *t, enum lm_leg leg, struct bio *bio)
 	spin_unlock_irqrestore(&t->lock, flags);
 }
 
+/* By turns, or a guest that never stops would make a copy look as if it hung. */
 static struct bio *lm_backlog_pop(struct lm_backlog *backlog)
 {
-	struct bio *bio, *own = NULL;
+	struct bio *bio = NULL, *own = NULL;
 
 	spin_lock_irq(&backlog->t->lock);
-	bio = bio_list_pop(&backlog->bios);
-	if (!bio)
+	if (backlog->own_turn)
+		own = bio_list_pop(&backlog->own);
+	if (!own)
+		bio = bio_list_pop(&backlog->bios);
+	if (!own && !bio)
 		own = bio_list_pop(&backlog->own);
 	spin_unlock_irq(&backlog->t->lock);
+	backlog->own_turn = bio;
 	if (!bio)
 		return own;
 	atomic_dec(&backlog->nr);
@@ -90,20 +95,31 @@ static void lm_backlog_work(struct work_struct *work)
  * Might whoever submits @bio sleep, whatever its flags are?  A device that is made
  * of others cannot be asked what those do.
  */
-static bool lm_bio_may_sleep(const struct bio *bio)
+static bool lm_bio_may_sleep(const struct bio *bio, bool leg_blocks)
 {
-	struct gendisk *disk = bio->bi_bdev->bd_disk;
-
-	if (!bdev_nowait(bio->bi_bdev))
+	if (leg_blocks || !bdev_nowait(bio->bi_bdev))
 		return true;
 	/* Writeback throttling does not heed NOWAIT; see lm_backlog_send(). */
 	if (bio_op(bio) == REQ_OP_DISCARD)
 		return true;
 	/* dm makes a bio of its own of an empty flush, without the flag. */
-	if (disk->fops->submit_bio)
-		return bio->bi_opf & REQ_PREFLUSH;
-	/* nbd and loop work in the submitter's context. */
-	return disk->queue->tag_set->flags & BLK_MQ_F_BLOCKING;
+	return bio->bi_bdev->bd_disk->fops->submit_bio &&
+	       (bio->bi_opf & REQ_PREFLUSH);
+}
+
+/**
+ * lm_backlog_blocks - does a device work in the context of who submits?
+ * @bdev: the device; its driver is there.
+ *
+ * nbd and loop do.
+ *
+ * Context: process.
+ */
+bool lm_backlog_blocks(struct block_device *bdev)
+{
+	struct request_queue *q = bdev_get_queue(bdev);
+
+	return queue_is_mq(q) && (q->tag_set->flags & BLK_MQ_F_BLOCKING);
 }
 
 /**
@@ -118,7 +134,7 @@ static bool lm_bio_may_sleep(const struct bio *bio)
 void lm_backlog_send(struct lm_target *t, enum lm_leg leg, struct bio *clone,
 		     struct bio *bio)
 {
-	if (lm_bio_may_sleep(bio)) {
+	if (lm_bio_may_sleep(bio, t->blocks[leg])) {
 		lm_backlog_add(t, leg, bio);
 		return;
 	}
@@ -147,8 +163,10 @@ bool lm_sent_again(struct lm_sent *sent, struct lm_target *t, struct bio *bio)
 	unsigned short ioprio = bio->bi_ioprio;
 	void *private = bio->bi_private;
 
-	if (likely(bio->bi_status != BLK_STS_AGAIN ||
-		   !(bio->bi_opf & REQ_NOWAIT)))
+	if (likely(!bio->bi_status || !(bio->bi_opf & REQ_NOWAIT)))
+		return false;
+	/* Something beneath may not know NOWAIT, whatever the leg says. */
+	if (bio->bi_status != BLK_STS_AGAIN && bio->bi_status != BLK_STS_NOTSUPP)
 		return false;
 
 	/* It may have been split, and part of it written. */

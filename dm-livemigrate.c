@@ -125,6 +125,7 @@ static int lm_open_leg(struct lm_target *t, enum lm_leg leg, const char *path,
 	}
 	t->start[leg] = start;
 	bdev = t->dev[leg]->bdev;
+	t->blocks[leg] = lm_backlog_blocks(bdev);
 	size = bdev_nr_sectors(bdev);
 
 	if (bdev->bd_disk == dm_disk(dm_table_get_md(ti->table)))

@@ -690,7 +690,8 @@ struct lm_flush {
  * @wq: runs @work, which may wait for the leg as long as that likes.
  * @bios: in the order of their coming, under lm_target.lock.
  * @nr: how many.
- * @own: the copier's and verify's, which come after those; under the same.
+ * @own: those that serve no guest; under the same.
+ * @own_turn: the next one is one of those; the worker's.
  */
 struct lm_backlog {
 	struct lm_target *t;
@@ -700,6 +701,7 @@ struct lm_backlog {
 	struct bio_list bios;
 	atomic_t nr;
 	struct bio_list own;
+	bool own_turn;
 };
 
 /* How many pages of bounce need no allocated vector. */
@@ -877,6 +879,7 @@ struct lm_target {
 	struct bio_list submits;
 	struct bio_list rescues;
 	struct lm_backlog backlog[LM_NR_LEGS];
+	bool blocks[LM_NR_LEGS];	/* lm_backlog_blocks() */
 	wait_queue_head_t backlog_room;
 	bool starving;			/* the submit worker waits for memory */
 
@@ -918,6 +921,7 @@ int lm_backlog_init(struct lm_target *t);
 void lm_backlog_exit(struct lm_target *t);
 void lm_backlog_send(struct lm_target *t, enum lm_leg leg, struct bio *clone,
 		     struct bio *bio);
+bool lm_backlog_blocks(struct block_device *bdev);
 void lm_backlog_send_own(struct lm_target *t, enum lm_leg leg, struct bio *bio);
 bool lm_backlog_has_room(struct lm_target *t, bool waits);
 void lm_backlog_await(struct lm_target *t);

@@ -140,12 +140,12 @@ bool lm_bio_failed(const struct bio *bio)
 enum lm_sent_next lm_sent_back(struct lm_sent *sent, struct lm_migration *m,
 			       struct bio *bio, enum lm_leg *leg)
 {
-	bool failed = lm_bio_failed(bio), counts;
+	bool raised = lm_bio_failed(bio);
 	int old, now;
 
 	*leg = bio == &sent->bios.source ? LM_SOURCE : LM_DEST;
 	/* Before the other leg's can settle it. */
-	if (unlikely(failed))
+	if (unlikely(raised))
 		lm_phase_failing(m, *leg);
 	old = atomic_read(&sent->state);
 	do {
@@ -155,15 +155,17 @@ enum lm_sent_next lm_sent_back(struct lm_sent *sent, struct lm_migration *m,
 		    (now & LM_BOTH_LEGS) != LM_BOTH_LEGS)
 			now |= LM_SENT_LATE;
 		/* That a leg was given up has been settled before. */
-		if (failed && !(old & (LM_SENT_LATE | LM_SENT_GIVEN_UP(*leg))))
+		if (unlikely(raised && (old & (LM_SENT_LATE | LM_SENT_FAILING |
+					       LM_SENT_GIVEN_UP(*leg))))) {
+			lm_phase_settled(m);
+			raised = false;
+		}
+		if (unlikely(raised))
 			now |= LM_SENT_FAILING;
 		/* Fully ordered: the last one sees what the others have left. */
 	} while (!atomic_try_cmpxchg(&sent->state, &old, now));
-	counts = (old ^ now) & LM_SENT_FAILING;
 
-	/* From here on others may free it. */
-	if (unlikely(failed && !counts))
-		lm_phase_settled(m);
+	/* From here on others may free it, and @m as well. */
 	if (unlikely(old & LM_SENT_LATE))
 		return old & LM_SENT_DETACHED ? LM_SENT_FREE : LM_SENT_WAIT;
 	if (likely((now & LM_BOTH_LEGS) == LM_BOTH_LEGS))
@@ -351,8 +353,8 @@ static void lm_flush_finish(struct lm_flush *flush)
 	 * is in flight, or has failed the standby already; or to a write, whose
 	 * other leg has not answered yet.  Then this one's success proves nothing.
 	 * So a flush that fails counts as in flight until it has changed the
-	 * state; and what it collected is put back before that, because the marks
-	 * say what a failed standby may have lost.
+	 * state; and what it collected is put back before it lets go of its
+	 * references, because reattach goes by the marks.
 	 */
 	if (!failed)
 		alone = atomic_dec_and_test(&m->flushes);

@@ -47,7 +47,7 @@
  * @failed: a write has failed: nothing on it counts any more.
  * @stale: it says so itself.
  * @begun: it was flushed since it was read.
- * @recording: a state is being written, or is about to be.
+ * @recording: odd while a state is being written; grows each time.
  * @in_io: something is being written; under @lock.
  * @io_since: since then, jiffies.
  * @chunk_regions: how many regions a chunk has.
@@ -77,7 +77,7 @@ struct lm_meta {
 	bool failed;
 	bool stale;
 	bool begun;
-	bool recording;
+	unsigned int recording;
 	bool in_io;
 	unsigned long io_since;
 
@@ -632,8 +632,10 @@ int lm_meta_record(struct lm_meta *meta,
 	 * asks again, and who did not has changed the state before we look.
 	 */
 	flags = lm_super_flags(&meta->super.state);
+	WRITE_ONCE(meta->recording, meta->recording + 1);
+	/* Pairs with lm_meta_records_complete(). */
+	smp_wmb();
 	WRITE_ONCE(meta->super.state.source_incomplete, false);
-	WRITE_ONCE(meta->recording, true);
 	/* Pairs with lm_save_lacks() and lm_save_complete(). */
 	smp_mb();
 	get(arg, &state);
@@ -658,7 +660,7 @@ int lm_meta_record(struct lm_meta *meta,
 begun:
 	meta->begun |= !r;
 	/* After what it says now. */
-	smp_store_release(&meta->recording, false);
+	smp_store_release(&meta->recording, meta->recording + 1);
 out:
 	mutex_unlock(&meta->commit);
 	return r;
@@ -688,8 +690,13 @@ bool lm_meta_records_incomplete(const struct lm_meta *meta)
 bool lm_meta_records_complete(const struct lm_meta *meta)
 {
 	/* Pairs with the end of lm_meta_record(). */
-	return !smp_load_acquire(&meta->recording) &&
-	       !lm_meta_records_incomplete(meta);
+	unsigned int recording = smp_load_acquire(&meta->recording);
+	bool incomplete = lm_meta_records_incomplete(meta);
+
+	/* Pairs with its beginning. */
+	smp_rmb();
+	return !(recording & 1) && !incomplete &&
+	       READ_ONCE(meta->recording) == recording;
 }
 
 /**

@@ -867,7 +867,11 @@ static void lm_rescue(struct lm_io *io, struct bio *bio)
 	clone->bi_iter.bi_sector += t->start[leg];
 	clone->bi_private = io;
 	clone->bi_end_io = lm_rescue_endio;
-	dm_submit_bio_remap(bio, clone);
+	/* Nothing else is to be read of a leg that has failed but this. */
+	if (io->counted)
+		dm_submit_bio_remap(bio, clone);
+	else
+		lm_backlog_send_own(t, leg, clone);
 }
 
 static void lm_rescue_work(struct work_struct *work)

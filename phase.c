@@ -549,12 +549,21 @@ enum lm_leg lm_phase_failed(struct lm_migration *m, unsigned int sent,
  * lm_phase_settled - the end of lm_phase_failing()'s
  * @m: the migration.
  *
- * Context: any.
+ * Context: any; takes lm_phase.lock.
  */
 void lm_phase_settled(struct lm_migration *m)
 {
+	struct lm_phase *p = &m->phase;
+	unsigned long flags;
+
 	/* Fully ordered: who sees it gone sees the new state. */
-	atomic_dec_return(&m->phase.failing);
+	if (atomic_dec_return(&p->failing))
+		return;
+	/* Whoever has found it in the way may try again. */
+	spin_lock_irqsave(&p->lock, flags);
+	if (m->poke)
+		m->poke(m->owner);
+	spin_unlock_irqrestore(&p->lock, flags);
 }
 
 /**
@@ -870,7 +879,7 @@ bool lm_phase_sync_begin(struct lm_migration *m, u64 *clears)
 
 	spin_lock_irqsave(&p->lock, flags);
 	ready = p->standby == LM_ATTACHED && !p->synced && !p->doubt &&
-		lm_bitmap_full(&m->bitmap);
+		!lm_phase_is_failing(m) && lm_bitmap_full(&m->bitmap);
 	*clears = p->clears;
 	spin_unlock_irqrestore(&p->lock, flags);
 	return ready;
@@ -881,7 +890,7 @@ static bool __lm_may_sync(struct lm_migration *m, u64 clears)
 	struct lm_phase *p = &m->phase;
 
 	return p->standby == LM_ATTACHED && p->clears == clears && !p->doubt &&
-	       lm_bitmap_full(&m->bitmap);
+	       !lm_phase_is_failing(m) && lm_bitmap_full(&m->bitmap);
 }
 
 /**

@@ -49,6 +49,7 @@ typedef u32 blk_opf_t;
 #define smp_mb()		shim_mb()
 #define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define smp_rmb()		shim_mb()
+#define smp_wmb()		shim_mb()
 #define smp_mb__after_atomic()	shim_mb()
 #define smp_store_release(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELEASE)
 
