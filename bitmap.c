@@ -439,7 +439,8 @@ void lm_unflushed_drop(struct lm_bitmap *b)
  * lm_unflushed_put_back - the flush that collected has failed
  * @b: the bitmap.
  *
- * Context: any, no lock.  Before the failure becomes a change of state.
+ * Context: any, no lock.  Before the flush lets go of its legs, because reattach
+ * goes by the marks.
  */
 void lm_unflushed_put_back(struct lm_bitmap *b)
 {
