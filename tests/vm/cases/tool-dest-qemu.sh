@@ -156,7 +156,7 @@ dmsetup remove vm1
 dmsetup remove vm1-livemigrate_src
 qemu-nbd --disconnect "$nbd" >/dev/null
 wait_until 10 rmmod nbd || die "nbd cannot be unloaded"
-sed -i 's/"boot": *"[^"]*"/"boot": "another"/' $STATES/vm1.json
+sed -i 's/"boot": *"[^"]*"/"boot":"another"/' $STATES/vm1.json
 dmsetup create vm1 --table "0 32768 linear /dev/vda 0"
 # The kernel makes 15 of it.
 modprobe nbd max_part=8

@@ -159,7 +159,7 @@ source=$(loop_of /mnt/vm4.raw)
 dmsetup remove vm1
 dmsetup remove vm1-livemigrate_src
 losetup -d "$(loop_of /mnt/vm5.raw)"
-sed -i 's/"boot": *"[^"]*"/"boot": "another"/' $STATES/vm1.json
+sed -i 's/"boot": *"[^"]*"/"boot":"another"/' $STATES/vm1.json
 dmsetup create vm1 --table "0 32768 linear $source 0"
 mv /mnt/vm5.raw /mnt/moved
 kept 9 'vm5.raw is not there, or not the image' resume vm1

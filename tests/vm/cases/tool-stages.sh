@@ -110,7 +110,7 @@ answers 0 'metadata +/dev/vdd: ok' status vm1
 note "--- another boot"
 dmsetup remove vm1
 dmsetup remove vm1-livemigrate_src
-sed -i 's/"boot": *"[^"]*"/"boot": "another"/' $STATES/vm1.json
+sed -i 's/"boot": *"[^"]*"/"boot":"another"/' $STATES/vm1.json
 answers 0 'the host has booted since: "livemigrate resume vm1" goes on' list
 make_vm1
 tool resume vm1
@@ -128,7 +128,7 @@ tool start vm1 --to /dev/vdb --force
 tool wait vm1
 dmsetup remove vm1
 dmsetup remove vm1-livemigrate_src
-sed -i 's/"boot": *"[^"]*"/"boot": "another"/; s/"step": *"run"/"step": "commit"/' $STATES/vm1.json
+sed -i 's/"boot": *"[^"]*"/"boot":"another"/; s/"step": *"run"/"step":"commit"/' $STATES/vm1.json
 make_vm1
 answers 0 'booted since, during commit: the newest data may be on /dev/vdb' list
 refused 3 'during commit' resume vm1
