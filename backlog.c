@@ -10,8 +10,8 @@
  * before long.  The backlogs are short, or a slow leg would take all memory: where
  * one is full, writes wait before they take pages and references.
  *
- * What the copier and verify send is always sent by that worker, after what the
- * guest sends.  Their own work must not sleep in a leg either: where a worker is
+ * What the copier and verify send is always sent by that worker, in turn with what
+ * the guest sends.  Their own work must not sleep in a leg either: where a worker is
  * not to be had the rescuer of their workqueue takes several, one after the other,
  * and those that waited behind one that sleeps could not be given up.
  */
@@ -20,17 +20,25 @@
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 
-static void lm_backlog_add(struct lm_target *t, enum lm_leg leg, struct bio *bio)
+static void lm_backlog_queue(struct lm_backlog *backlog, struct bio_list *bios,
+			     struct bio *bio)
 {
-	struct lm_backlog *backlog = &t->backlog[leg];
+	struct lm_target *t = backlog->t;
 	unsigned long flags;
 
-	atomic_inc(&backlog->nr);
 	spin_lock_irqsave(&t->lock, flags);
-	bio_list_add(&backlog->bios, bio);
+	bio_list_add(bios, bio);
 	/* Under the lock: @t is there until the bio has come back. */
 	queue_work(backlog->wq, &backlog->work);
 	spin_unlock_irqrestore(&t->lock, flags);
+}
+
+static void lm_backlog_add(struct lm_target *t, enum lm_leg leg, struct bio *bio)
+{
+	struct lm_backlog *backlog = &t->backlog[leg];
+
+	atomic_inc(&backlog->nr);
+	lm_backlog_queue(backlog, &backlog->bios, bio);
 }
 
 /**
@@ -44,32 +52,26 @@ static void lm_backlog_add(struct lm_target *t, enum lm_leg leg, struct bio *bio
 void lm_backlog_send_own(struct lm_target *t, enum lm_leg leg, struct bio *bio)
 {
 	struct lm_backlog *backlog = &t->backlog[leg];
-	unsigned long flags;
 
-	spin_lock_irqsave(&t->lock, flags);
-	bio_list_add(&backlog->own, bio);
-	queue_work(backlog->wq, &backlog->work);
-	spin_unlock_irqrestore(&t->lock, flags);
+	lm_backlog_queue(backlog, &backlog->own, bio);
 }
 
 /* By turns, or a guest that never stops would make a copy look as if it hung. */
 static struct bio *lm_backlog_pop(struct lm_backlog *backlog)
 {
-	struct bio *bio = NULL, *own = NULL;
+	struct bio *bio;
+	bool own;
 
 	spin_lock_irq(&backlog->t->lock);
-	if (backlog->own_turn)
-		own = bio_list_pop(&backlog->own);
-	if (!own)
-		bio = bio_list_pop(&backlog->bios);
-	if (!own && !bio)
-		own = bio_list_pop(&backlog->own);
+	own = bio_list_empty(&backlog->bios) ||
+	      (backlog->own_turn && !bio_list_empty(&backlog->own));
+	bio = bio_list_pop(own ? &backlog->own : &backlog->bios);
 	spin_unlock_irq(&backlog->t->lock);
-	backlog->own_turn = bio;
-	if (!bio)
-		return own;
-	atomic_dec(&backlog->nr);
-	wake_up(&backlog->t->backlog_room);
+	backlog->own_turn = !own;
+	if (!own) {
+		atomic_dec(&backlog->nr);
+		wake_up(&backlog->t->backlog_room);
+	}
 	return bio;
 }
 

@@ -56,7 +56,6 @@ enum lm_step { LM_STEP_LOCK, LM_STEP_READ, LM_STEP_CHECK, LM_STEP_WRITE };
  * @by_data: zeroes are sent as data: the standby cannot write them otherwise.
  * @pending: parts of the step's I/O that have not ended.
  * @status: of the step's I/O.
- * @failing: a write of it has failed, and lm_phase_failing() was told.
  * @unsupported: the standby cannot write zeroes, contrary to what it says.
  * @skip: regions that need no copy: set, or lost to the guest.
  * @lost: regions lost to the guest; the range's mask.
@@ -81,7 +80,6 @@ struct lm_job {
 	unsigned long since;
 	atomic_t pending;
 	blk_status_t status;
-	int failing;
 	bool unsupported;
 	DECLARE_BITMAP(skip, LM_CHUNK_REGIONS);
 	DECLARE_BITMAP(lost, LM_CHUNK_REGIONS);
@@ -278,8 +276,13 @@ static void lm_job_endio(struct bio *bio)
 		if (!lm_bio_failed(bio)) {
 			WRITE_ONCE(job->unsupported, true);
 		} else {
-			if (op_is_write(bio_op(bio)) && !xchg(&job->failing, 1))
-				lm_phase_failing(job->t->m,
+			/*
+			 * At once, as in lm_phase_failing().  If this leg has
+			 * become active, the other one is out, and stays so
+			 * as long as we hold our references.
+			 */
+			if (op_is_write(bio_op(bio)))
+				lm_phase_give_up(job->t->m,
 						 lm_other_leg(job->from));
 			WRITE_ONCE(job->status, bio->bi_status);
 		}
@@ -350,20 +353,11 @@ static void lm_job_finish(struct lm_job *job, bool begun)
 	lm_job_put(job);
 }
 
-/* The state tells of what the standby has failed. */
-static void lm_job_settled(struct lm_job *job)
-{
-	if (job->failing)
-		lm_phase_settled(job->t->m);
-	job->failing = 0;
-}
-
 /* One that was given up is back. */
 static void lm_job_late(struct lm_job *job)
 {
 	struct lm_target *t = job->t;
 
-	lm_job_settled(job);
 	lm_phase_io_end(t->m, LM_LEG_MASK(lm_other_leg(job->from)));
 	clear_bit_unlock(lm_job_index(job), &t->copier.jobs_busy);
 	lm_copier_kick(t);
@@ -522,7 +516,6 @@ static void lm_job_write_done(struct lm_job *job)
 				   blk_status_to_errno(job->status));
 		lm_phase_failed(m, LM_LEG_MASK(to), LM_LEG_MASK(to),
 				job->range.start, job->range.end);
-		lm_job_settled(job);
 		lm_job_finish(job, true);
 		return;
 	}

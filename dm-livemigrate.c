@@ -633,7 +633,7 @@ static void lm_resume(struct dm_target *ti)
 	lm_copier_start(t);
 	lm_verify_start(t);
 	/* What the predecessor was told, and could not do any more. */
-	lm_migration_poke(t->m);
+	lm_phase_poke(t->m);
 }
 
 /* ------------------------------------------------------------------------

@@ -436,6 +436,7 @@ bool lm_phase_source_incomplete(const struct lm_migration *m);
 u64 lm_phase_losses(const struct lm_migration *m);
 bool lm_phase_in_doubt(const struct lm_migration *m);
 void lm_phase_settle_doubt(struct lm_migration *m);
+void lm_phase_poke(struct lm_migration *m);
 void lm_phase_event(struct lm_migration *m);
 
 bool lm_phase_sync_begin(struct lm_migration *m, u64 *clears);
@@ -573,7 +574,6 @@ struct lm_migration {
 	void (*poke)(void *owner);
 };
 
-void lm_migration_poke(struct lm_migration *m);
 void lm_migration_error(struct lm_migration *m, enum lm_leg leg, char op,
 			sector_t sector, int error);
 void lm_migration_mismatch(struct lm_migration *m, sector_t sector);

@@ -414,7 +414,8 @@ static void lm_flush_endio(struct bio *bio)
 /**
  * lm_flush_start - flush every leg that takes part
  * @t: the instance.
- * @clone: the guest's bio that it serves, for accounting; or NULL.
+ * @clone: the guest's bio that it serves, for accounting; or NULL, if @gfp may
+ *	sleep.
  * @done: called when it is over, perhaps before this returns.
  * @arg: for @done.
  * @gfp: for its memory.
@@ -464,10 +465,8 @@ bool lm_flush_start(struct lm_target *t, struct bio *clone, lm_flush_fn done,
 		/* The last one may free @flush: use nothing of it after. */
 		if ((legs == LM_BOTH_LEGS && !i) || gfpflags_allow_blocking(gfp))
 			lm_backlog_send(t, leg, clone, bio);
-		else if (clone)
-			dm_submit_bio_remap(clone, bio);
 		else
-			submit_bio_noacct(bio);
+			dm_submit_bio_remap(clone, bio);
 	}
 	return true;
 }

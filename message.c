@@ -112,7 +112,7 @@ static int lm_set_paused(struct lm_target *t, const char *message, bool paused)
 
 	if (!why) {
 		WRITE_ONCE(t->m->paused, paused);
-		lm_migration_poke(t->m);
+		lm_phase_poke(t->m);
 	}
 	return lm_explain(t, message, why);
 }
@@ -140,7 +140,7 @@ static int lm_msg_copy_rate(struct lm_target *t, const char *message, char *arg)
 	}
 	if (!why) {
 		WRITE_ONCE(t->m->copy_rate, rate);
-		lm_migration_poke(t->m);
+		lm_phase_poke(t->m);
 	}
 	return lm_explain(t, message, why);
 }

@@ -544,41 +544,6 @@ enum lm_leg lm_phase_failed(struct lm_migration *m, unsigned int sent,
 	return active;
 }
 
-
-/**
- * lm_phase_settled - the end of lm_phase_failing()'s
- * @m: the migration.
- *
- * Context: any; takes lm_phase.lock.
- */
-void lm_phase_settled(struct lm_migration *m)
-{
-	struct lm_phase *p = &m->phase;
-	unsigned long flags;
-
-	/* Fully ordered: who sees it gone sees the new state. */
-	if (atomic_dec_return(&p->failing))
-		return;
-	/* Whoever has found it in the way may try again. */
-	spin_lock_irqsave(&p->lock, flags);
-	if (m->poke)
-		m->poke(m->owner);
-	spin_unlock_irqrestore(&p->lock, flags);
-}
-
-/**
- * lm_phase_is_failing - is there a failure of which the state does not tell yet?
- * @m: the migration.
- *
- * If not, what the caller reads of the state after this tells of all.
- *
- * Context: any, no lock.
- */
-bool lm_phase_is_failing(const struct lm_migration *m)
-{
-	return atomic_read_acquire(&m->phase.failing);
-}
-
 /**
  * lm_phase_clear - the legs may differ in what a guest discards
  * @m: the migration.
@@ -658,6 +623,33 @@ void lm_phase_failing(struct lm_migration *m, enum lm_leg leg)
 {
 	atomic_inc(&m->phase.failing);
 	lm_phase_give_up(m, leg);
+}
+
+/**
+ * lm_phase_settled - the end of lm_phase_failing()'s
+ * @m: the migration.
+ *
+ * Context: any; takes lm_phase.lock.
+ */
+void lm_phase_settled(struct lm_migration *m)
+{
+	/* Fully ordered: who sees it gone sees the new state. */
+	if (!atomic_dec_return(&m->phase.failing))
+		/* Whoever has found it in the way may try again. */
+		lm_phase_poke(m);
+}
+
+/**
+ * lm_phase_is_failing - is there a failure of which the state does not tell yet?
+ * @m: the migration.
+ *
+ * If not, what the caller reads of the state after this tells of all.
+ *
+ * Context: any, no lock.
+ */
+bool lm_phase_is_failing(const struct lm_migration *m)
+{
+	return atomic_read_acquire(&m->phase.failing);
 }
 
 /**
@@ -843,6 +835,22 @@ u64 lm_phase_losses(const struct lm_migration *m)
 {
 	/* Pairs with lm_phase.lock, under which bits are cleared after it. */
 	return smp_load_acquire(&m->phase.losses);
+}
+
+/**
+ * lm_phase_poke - let the live table look after events and the copier
+ * @m: the migration.
+ *
+ * Context: any; takes lm_phase.lock.
+ */
+void lm_phase_poke(struct lm_migration *m)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&m->phase.lock, flags);
+	if (m->poke)
+		m->poke(m->owner);
+	spin_unlock_irqrestore(&m->phase.lock, flags);
 }
 
 /**

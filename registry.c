@@ -24,22 +24,6 @@ static DEFINE_MUTEX(lm_registry_lock);
 static LIST_HEAD(lm_registry);
 
 /**
- * lm_migration_poke - let the live table look after events and the copier
- * @m: the migration.
- *
- * Context: any; takes lm_phase.lock.
- */
-void lm_migration_poke(struct lm_migration *m)
-{
-	unsigned long flags;
-
-	spin_lock_irqsave(&m->phase.lock, flags);
-	if (m->poke)
-		m->poke(m->owner);
-	spin_unlock_irqrestore(&m->phase.lock, flags);
-}
-
-/**
  * lm_migration_error - count an error of a leg, remember the first
  * @m: the migration.
  * @leg: the leg.
