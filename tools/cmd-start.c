@@ -53,14 +53,6 @@ static int check_record(const struct dm_device *device)
 	return code;
 }
 
-/* The record is read after a reboot, too. */
-static char *lasting(const struct blockdev *bd)
-{
-	enum lasting how;
-
-	return named_lasting(bd->path, bd->dev, &how);
-}
-
 /* What the state can say before it is known whether that can be done. */
 static void make_state(const struct request *r, struct start *s, uint64_t sectors)
 {
@@ -101,7 +93,8 @@ static int choose_dest(const struct request *r, struct start *s)
 	if (!code)
 		code = disk_check_others("destination", s->device.name, &bd);
 	if (!code) {
-		state->dest.path = lasting(&bd);
+		/* The record is read after a reboot, too. */
+		state->dest.path = named_lasting(bd.path, bd.dev, NULL);
 		state->dest.dev = bd.dev;
 	}
 	blockdev_free(&bd);
@@ -125,7 +118,7 @@ static int choose_metadata(const struct request *r, struct start *s)
 		code = fail(UNFIT, "%s cannot be both destination and metadata device.",
 			    bd.path);
 	if (!code) {
-		state->metadata.path = lasting(&bd);
+		state->metadata.path = named_lasting(bd.path, bd.dev, NULL);
 		state->metadata.dev = bd.dev;
 	}
 	blockdev_free(&bd);

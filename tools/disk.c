@@ -160,12 +160,11 @@ static int point_to(const char *name, const char *path, dev_t dev, uint64_t sect
 void disk_name_dest(const struct migration *m)
 {
 	const struct place *dest = &m->line.leg[DEST];
-	enum lasting how;
 	char *path;
 
 	if (m->state->dest.path[0] == '/')
 		return;
-	path = named_lasting(NULL, makedev(dest->major, dest->minor), &how);
+	path = named_lasting(NULL, makedev(dest->major, dest->minor), NULL);
 	free(m->state->dest.path);
 	m->state->dest.path = path;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "group.h"
+#include "durable.h"
 #include "events.h"
 #include "lock.h"
 #include "message.h"
@@ -83,9 +84,8 @@ static char *to_text(const struct group *group)
 int group_save(const struct group *group)
 {
 	char *file = file_of_group(), *new = format("%s.new", file), *text = to_text(group);
-	ssize_t len = (ssize_t)strlen(text);
 	int fd = open(new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	int failed = fd < 0 || write(fd, text, strlen(text)) != len;
+	int failed = fd < 0 || write_all(fd, text, strlen(text));
 	int code = DONE;
 
 	if (fd >= 0 && close(fd))

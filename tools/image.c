@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "image.h"
 #include "child.h"
+#include "durable.h"
 #include "report.h"
 #include "say.h"
 #include "stack.h"
@@ -44,16 +45,6 @@ bool file_is(const char *path, const char *id, bool moved)
 static char *own_name(const struct state *state)
 {
 	return format("%s.livemigrate-%s", state->object.name, state->id);
-}
-
-static char *folder_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (!slash)
-		return copy_of(".");
-	return slash == path ? copy_of("/") :
-			       format("%.*s", (int)(slash - path), path);
 }
 
 static uint64_t bytes_of(const struct state *state)
@@ -207,31 +198,25 @@ static int fill(const struct state *state, const char *path, int fd)
 			  object->name, (unsigned long long)bytes, strerror(err)) : DONE;
 }
 
+char *image_removal(const char *path, const char *detach, const char *node)
+{
+	return node ? format("%s %s && rm %s", detach, node, path) :
+		      format("rm %s", path);
+}
+
 /* ------------------------------------------------------------------------
  * Making and unmaking
  */
-
-static int sync_folder(const char *path)
-{
-	char *folder = folder_of(path);
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int failed = fd < 0 || fsync(fd);
-
-	if (fd >= 0)
-		close(fd);
-	free(folder);
-	return failed;
-}
 
 /* Whatever has got that name meanwhile is not overwritten. */
 static int give_name(const char *from, const char *to)
 {
 	if (!renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE))
-		return sync_folder(to);
+		return sync_folder_of(to);
 	/* Not every file system knows that. */
 	if (errno != EINVAL || link(from, to))
 		return -1;
-	return unlink(from) || sync_folder(to);
+	return unlink(from) || sync_folder_of(to);
 }
 
 static int make_in(struct state *state, const char *path, int fd)
@@ -280,7 +265,7 @@ int image_delete(const char *path, const char *id)
 	if (!file_is(path, id, false))
 		return fail(UNFIT, "%s is not the file any more that it was: it is left as it is.",
 			    path);
-	if (unlink(path) || sync_folder(path))
+	if (unlink(path) || sync_folder_of(path))
 		return fail(FAILED, "The image %s cannot be removed: %s.", path,
 			    strerror(errno));
 	return DONE;
@@ -303,7 +288,7 @@ int image_unmake(const struct state *state)
 	free(path);
 	/* Another one of that name is not ours. */
 	if (!code && *object->id && file_is(object->name, object->id, moved) &&
-	    (unlink(object->name) || sync_folder(object->name)))
+	    (unlink(object->name) || sync_folder_of(object->name)))
 		code = fail(FAILED, "The image %s cannot be removed: %s.", object->name,
 			    strerror(errno));
 	return code;

@@ -21,6 +21,9 @@ const char *image_format(const char *kind);
 void image_argv(const struct dest_object *object, const char *path, uint64_t bytes,
 		char **size, const char *argv[12]);
 
+/* What removes one that @node serves (NULL: nothing does): @detach is for that. */
+char *image_removal(const char *path, const char *detach, const char *node);
+
 /* Exit codes, after a sentence. */
 
 /* Can state->object be made there? Nothing is changed. */

@@ -100,10 +100,9 @@ char *loop_serving(const char *id)
 
 char *loop_removal(const char *path, const char *id)
 {
-	char *node = loop_serving(id), *text;
+	char *node = loop_serving(id);
+	char *text = image_removal(path, "losetup --detach", node);
 
-	text = node ? format("losetup --detach %s && rm %s", node, path) :
-		      format("rm %s", path);
 	free(node);
 	return text;
 }

@@ -119,9 +119,9 @@ bool named_is_passing(const char *path)
 char *named_lasting(const char *path, dev_t dev, enum lasting *how)
 {
 	char *kernel = kernel_name(dev), *name = backing_file(dev);
+	enum lasting is = LASTS;
 	struct dm_device on_dm;
 
-	*how = LASTS;
 	if (!name && kernel && path && is_node_of(path, dev) && !is_kernels(path, kernel))
 		name = copy_of(path);
 	if (!name && kernel && !strncmp(kernel, "dm-", 3) && !dm_find_dev(dev, &on_dm))
@@ -133,10 +133,12 @@ char *named_lasting(const char *path, dev_t dev, enum lasting *how)
 	if (!name)
 		name = best_link("by-path", dev);
 	if (!name) {
-		*how = kernel && !named_is_passing(kernel) ? LASTS_PERHAPS : LASTS_NOT;
+		is = kernel && !named_is_passing(kernel) ? LASTS_PERHAPS : LASTS_NOT;
 		name = kernel ? format("%s/%s", dev_dir(), kernel) : copy_of(path ? path : "-");
 	}
 	free(kernel);
+	if (how)
+		*how = is;
 	return name;
 }
 

@@ -14,7 +14,7 @@ enum lasting {
 	LASTS_NOT		/* it will be another device, or none */
 };
 
-/* What to keep of @dev, which was called @path (or NULL); to be freed. */
+/* What to keep of @dev, which was called @path (or NULL); to be freed. @how: or NULL. */
 char *named_lasting(const char *path, dev_t dev, enum lasting *how);
 
 /* A loop or nbd device: another one after a reboot, or none. Pure text. */

@@ -217,10 +217,9 @@ char *nbd_serving(const char *id)
 
 char *nbd_removal(const char *path, const char *id)
 {
-	char *node = nbd_serving(id), *text;
+	char *node = nbd_serving(id);
+	char *text = image_removal(path, "qemu-nbd --disconnect", node);
 
-	text = node ? format("qemu-nbd --disconnect %s && rm %s", node, path) :
-		      format("rm %s", path);
 	free(node);
 	return text;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "state.h"
 #include "dm.h"
+#include "durable.h"
 #include "paths.h"
 #include "say.h"
 #include "status.h"
@@ -362,33 +363,6 @@ struct state *state_from_text(const char *text, const char **why)
  * As files
  */
 
-static int sync_folder(void)
-{
-	int fd = open(state_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int failed = fd < 0 || fsync(fd);
-
-	if (fd >= 0)
-		close(fd);
-	return failed;
-}
-
-static int write_whole(int fd, const char *text)
-{
-	size_t left = strlen(text);
-
-	while (left) {
-		ssize_t n = write(fd, text, left);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		text += n;
-		left -= (size_t)n;
-	}
-	return fsync(fd);
-}
-
 /* A file of another name first, so that ours is always whole. */
 static int write_file(const char *path, const char *text)
 {
@@ -397,11 +371,11 @@ static int write_file(const char *path, const char *text)
 	int failed = fd < 0;
 
 	if (!failed)
-		failed = write_whole(fd, text);
+		failed = write_all(fd, text, strlen(text)) || fsync(fd);
 	if (fd >= 0 && close(fd))
 		failed = -1;
 	if (!failed)
-		failed = rename(new, path) || sync_folder();
+		failed = rename(new, path) || sync_folder(state_dir());
 	free(new);
 	return failed;
 }
@@ -432,7 +406,7 @@ int state_forget(const struct state *state)
 	/* One that was being written when we were killed. */
 	unlink(new);
 	free(new);
-	if ((unlink(path) && errno != ENOENT) || sync_folder())
+	if ((unlink(path) && errno != ENOENT) || sync_folder(state_dir()))
 		code = fail(FAILED, "The state %s cannot be removed: %s. Remove it by hand.",
 			    path, strerror(errno));
 	free(path);
@@ -447,7 +421,7 @@ int state_rename(struct state *state, const char *name)
 	if (!access(to, F_OK))
 		code = fail(NOT_NOW, "%s was called %s, and there is a record of another %s already: see \"livemigrate list\".",
 			    name, state->name, name);
-	else if (rename(from, to) || sync_folder())
+	else if (rename(from, to) || sync_folder(state_dir()))
 		code = fail(FAILED, "The state %s cannot be renamed to %s: %s.", from,
 			    to, strerror(errno));
 	if (!code) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "tab-file.h"
+#include "durable.h"
 #include "paths.h"
 #include "say.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,33 +70,6 @@ int tab_load(struct tab *tab)
 	return DONE;
 }
 
-static int write_all(int fd, const char *text, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		text += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-static int sync_folder(const char *file)
-{
-	char *copy = copy_of(file);
-	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int failed = fd < 0 || fsync(fd);
-
-	if (fd >= 0)
-		close(fd);
-	free(copy);
-	return failed;
-}
-
 /* As the old one is, before there is anything in it. */
 static int make_alike(int fd, const char *file)
 {
@@ -133,7 +106,7 @@ int tab_save(const struct tab *tab)
 	if (write_new(file, new, text, len, first) || rename(new, file)) {
 		code = fail(FAILED, "%s cannot be written: %s.", file, strerror(errno));
 		unlink(new);
-	} else if (sync_folder(file)) {
+	} else if (sync_folder_of(file)) {
 		code = fail(FAILED, "The folder of %s cannot be flushed: %s.", file,
 			    strerror(errno));
 	}
@@ -145,10 +118,10 @@ int tab_save(const struct tab *tab)
 
 int tab_writable(void)
 {
-	char *file = real_file(), *folder = copy_of(file);
+	char *file = real_file(), *folder = folder_of(file);
 	int code = DONE;
 
-	if (access(dirname(folder), W_OK))
+	if (access(folder, W_OK))
 		code = fail(FAILED, "%s could not be written, because its folder cannot: %s.",
 			    file, strerror(errno));
 	free(folder);
