@@ -18,6 +18,16 @@ kill_stride=3
 # shellcheck disable=SC2034 # the cases use it
 kill_first=$(($(hexdump -n 1 -e '"%u"' /dev/urandom) % kill_stride + 1 - kill_stride))
 
+# kill_at N WORD...: livemigrate is killed before the Nth call that changes something;
+# sets status to 99, or to 0 if it made fewer.
+kill_at()
+{
+	status=0 ka_at_=$1
+	shift
+	killat "$ka_at_" --from flock --changing livemigrate "$@" >/run/killed 2>&1 || status=$?
+	[ $status -eq 99 ] || [ $status -eq 0 ] || die "it ended with $status: $(cat /run/killed)"
+}
+
 # tool WORD...: livemigrate succeeds.
 tool()
 {

@@ -11,8 +11,10 @@
 # Caught: a worker that sends to the source as it is (writes after the cutover hang).
 #
 # vm: disks=64M:discard:zeroes,64M:discard:zeroes,8M modules=null_blk:nr_devices=0 timeout=240
+# vm: files=tests/vm/hang.sh
 
 . /vm/lib.sh
+. hang.sh
 
 answer=$((6 * SLOWNESS))	# seconds
 soon=$((4 * SLOWNESS))
@@ -34,13 +36,6 @@ over()	# over NAME DISK
 	dmsetup resume --noflush --nolockfs "$1"
 }
 
-within()	# within WHAT SECONDS
-{
-	took=$((($(now_ms) - began) / 1000))
-	note "$1 after $took s"
-	[ "$took" -le "$2" ] || die "$1 took $took s, and the leg answers after $answer s: it was waited for"
-}
-
 # writes: into twelve chunks, more than the leg has room for
 writes()
 {
@@ -53,15 +48,8 @@ writes()
 
 written()
 {
-	for i in $(seq "$1" "$(($1 + 11))"); do
-		eval "wait \$writer_$i" || die "a write has failed"
-	done
-}
-
-all_is_back()
-{
-	wait_until $((answer * 12)) sh -c 'dmsetup message m 0 reattach 2>/dev/null' ||
-		die "what was sent never came back: $(dmsetup status m)"
+	# shellcheck disable=SC2046
+	all_end writer $(seq "$1" "$(($1 + 11))")
 }
 
 dd if=/dev/urandom of=/dev/vda bs=1M count=48 2>/dev/null
@@ -76,7 +64,7 @@ lm_msg m verify
 over leg "$hang"
 [ "$(cat "/sys/block/dm-$(dmsetup info -c --noheadings -o minor leg)/queue/discard_max_bytes")" -gt 0 ] ||
 	die "the leg takes no discards"
-began=$(now_ms)
+clock_starts
 writes 0
 for i in 1 2 3; do
 	dd if=/dev/zero of=/dev/mapper/m bs=4k count=0 conv=fsync,notrunc 2>/dev/null &
@@ -94,23 +82,16 @@ for i in 0 1 2 32 34 36 38; do
 	eval "late_$i=$!"
 done
 written 0
-for i in 1 2 3; do
-	eval "wait \$flusher_$i" || die "a flush has failed"
-done
-for i in 1 2 3 4 5 6; do
-	eval "wait \$trimmer_$i" || die "a discard has failed"
-done
-for i in 0 1 2 32 34 36 38; do
-	eval "wait \$late_$i" || die "a write that waited has failed"
-done
+all_end flusher 1 2 3
+all_end trimmer 1 2 3 4 5 6
+all_end late 0 1 2 32 34 36 38
 within "all of it" $soon
 lm_is m phase degraded || die "not degraded: $(dmsetup status m)"
-began=$(now_ms)
+clock_starts
 timeout 60 dmsetup suspend m || die "suspend hangs"
 within "suspend" $soon
 dmsetup resume m
-lm_msg m pause
-all_is_back
+all_is_back 12
 lm_msg m abort
 dmsetup remove m
 over leg /dev/vdb
@@ -126,19 +107,18 @@ over leg "$hang"
 writes 0
 sleep 1
 lm_msg m cutover
-began=$(now_ms)
+clock_starts
 writes 20
 written 20
 written 0
 within "writes before and after the cutover" $soon
 lm_is m phase degraded || die "not degraded: $(dmsetup status m)"
 lm_is m active dest || die "not on the dest: $(dmsetup status m)"
-began=$(now_ms)
+clock_starts
 timeout 60 dmsetup suspend m || die "suspend hangs"
 within "suspend" $soon
 dmsetup resume m
-lm_msg m pause
-all_is_back
+all_is_back 12
 dmsetup remove m
 dmsetup remove leg
 nullb_remove hang

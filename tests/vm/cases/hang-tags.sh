@@ -13,8 +13,10 @@
 # the fourth end with null_blk's timer, not with standby_timeout.
 #
 # vm: disks=64M:discard:zeroes modules=null_blk:nr_devices=0 timeout=240 mem=640 kernels=6.1,6.12
+# vm: files=tests/vm/hang.sh
 
 . /vm/lib.sh
+. hang.sh
 
 answer=$((7 * SLOWNESS))	# seconds
 soon=$((5 * SLOWNESS))		# by then all has gone on: the timeout, and to spare
@@ -32,57 +34,35 @@ slow()	# slow NAME NANOSECONDS
 		die "null_blk has more room than asked for"
 }
 
-since()
-{
-	echo $((($(now_ms) - began) / 1000))
-}
-
-# within WHAT SECONDS
-within()
-{
-	took=$(since)
-	note "$1 after $took s"
-	[ "$took" -le "$2" ] || die "$1 took $took s, and the standby answers after $answer s: it was waited for"
-}
-
-# What hangs comes back in the end, four at a time.
-all_is_back()
-{
-	lm_msg m pause
-	wait_until $((answer * 8)) sh -c 'dmsetup message m 0 reattach 2>/dev/null' ||
-		die "what was sent never came back: $(dmsetup status m)"
-}
-
 slow hang $((answer * 1000000000))
 
 note "-- direct writes, more than there is room for"
 lm_create m /dev/vda "$dest" paused standby_timeout $patience
-began=$(now_ms)
+clock_starts
 for i in $(seq 24); do
 	dd if=/dev/urandom of=/dev/mapper/m bs=4k count=1 seek=$((i * 300)) oflag=direct conv=notrunc 2>/dev/null &
 	eval "writer_$i=$!"
 done
-for i in $(seq 24); do
-	eval "wait \$writer_$i" || die "a write has failed"
-done
+# shellcheck disable=SC2046
+all_end writer $(seq 24)
 within "24 writes" $soon
 lm_is m phase degraded || die "not degraded: $(dmsetup status m)"
 lm_is m in_flight 0 || die "something is in flight: $(dmsetup status m)"
-began=$(now_ms)
+clock_starts
 dd if=/dev/urandom of=/dev/mapper/m bs=1M count=8 oflag=direct conv=notrunc,fsync 2>/dev/null
 blkdiscard -o 0 -l 4M /dev/mapper/m
 within "what came after" $soon
-began=$(now_ms)
+clock_starts
 timeout 60 dmsetup suspend m || die "suspend hangs"
 dmsetup resume m
 within "suspend" $soon
 lm_refused 'I/O is still in flight' lm_msg m reattach
-all_is_back
+all_is_back 8
 dmsetup remove m
 
 note "-- writeback, flushes, a discard and the copier at once"
 lm_create m /dev/vda "$dest" standby_timeout $patience
-began=$(now_ms)
+clock_starts
 dd if=/dev/urandom of=/dev/mapper/m bs=64k count=320 conv=notrunc,fsync 2>/dev/null &
 buffered=$!
 for i in 1 2 3 4; do
@@ -91,16 +71,14 @@ for i in 1 2 3 4; do
 done
 blkdiscard -o 40M -l 8M /dev/mapper/m || die "a discard has failed"
 wait $buffered || die "the writeback has failed"
-for i in 1 2 3 4; do
-	eval "wait \$flusher_$i" || die "a flush has failed"
-done
+all_end flusher 1 2 3 4
 within "writeback, flushes and a discard" $soon
 lm_is m phase degraded || die "not degraded: $(dmsetup status m)"
-began=$(now_ms)
+clock_starts
 timeout 60 dmsetup suspend m || die "suspend hangs"
 within "suspend" $soon
 dmsetup resume m
-all_is_back
+all_is_back 8
 dmsetup remove m
 nullb_remove hang
 

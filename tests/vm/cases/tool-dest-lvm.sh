@@ -154,9 +154,8 @@ note "--- killed"
 export ASAN_OPTIONS=detect_leaks=0
 n=0 status=99
 while [ $status -eq 99 ]; do
-	n=$((n + 5)) status=0
-	killat $n --from flock --changing livemigrate start plain --to vg1/new --paused >/run/killed 2>&1 || status=$?
-	[ $status -eq 99 ] || [ $status -eq 0 ] || die "it ended with $status: $(cat /run/killed)"
+	n=$((n + 5))
+	kill_at $n start plain --to vg1/new --paused
 	note "$(tail -n 1 /run/killed)"
 	[ -z "$(livemigrate list)" ] || livemigrate abort plain --delete-dest >/dev/null || die "it cannot be aborted"
 	all_clear

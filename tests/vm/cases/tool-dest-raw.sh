@@ -178,12 +178,11 @@ export ASAN_OPTIONS=detect_leaks=0
 note "--- killed while the source is deleted"
 n=0 status=99 last=vm5.raw
 while [ $status -eq 99 ]; do
-	n=$((n + 5)) status=0
+	n=$((n + 5))
 	livemigrate start vm1 --to "/mnt/k$n.raw" >/dev/null
 	livemigrate wait vm1 >/dev/null
 	livemigrate cutover vm1 >/dev/null
-	killat $n --from flock --changing livemigrate commit vm1 --delete-source >/run/killed 2>&1 || status=$?
-	[ $status -eq 99 ] || [ $status -eq 0 ] || die "it ended with $status: $(cat /run/killed)"
+	kill_at $n commit vm1 --delete-source
 	note "$(tail -n 1 /run/killed)"
 	[ -f "/mnt/k$n.raw" ] || die "the dest is gone"
 	[ -z "$(livemigrate list)" ] || livemigrate resume vm1 >/dev/null
@@ -200,9 +199,8 @@ mv "/mnt/$last" /mnt/vm5.raw
 note "--- killed at each call of start"
 n=$kill_first status=99
 while [ $status -eq 99 ]; do
-	n=$((n + kill_stride)) status=0
-	killat $n --from flock --changing livemigrate start vm1 --to /mnt/vm6.raw --paused >/run/killed 2>&1 || status=$?
-	[ $status -eq 99 ] || [ $status -eq 0 ] || die "it ended with $status: $(cat /run/killed)"
+	n=$((n + kill_stride))
+	kill_at $n start vm1 --to /mnt/vm6.raw --paused
 	way="abort vm1 --delete-dest"
 	[ -n "$(livemigrate list)" ] || way=
 	note "$(tail -n 1 /run/killed), then ${way:-nothing}"

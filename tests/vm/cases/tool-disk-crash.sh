@@ -31,15 +31,6 @@ one_line()
 	[ "$(grep -c '^vm1 ' "$TAB")" -eq 1 ] || die "the tab: $(cat "$TAB")"
 }
 
-# kill_at N WORD...: sets status to 99 if it was killed.
-kill_at()
-{
-	status=0 at=$1
-	shift
-	killat "$at" --from flock --changing livemigrate "$@" >/run/killed 2>&1 || status=$?
-	[ $status -eq 99 ] || [ $status -eq 0 ] || die "it ended with $status: $(cat /run/killed)"
-}
-
 note "--- disk add"
 n=$kill_first status=99
 while [ $status -eq 99 ]; do

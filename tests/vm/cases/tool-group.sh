@@ -161,10 +161,9 @@ recover()
 
 n=0 status=99 mixed=0 ways=0
 while [ $status -eq 99 ]; do
-	n=$((n + 1)) status=0
+	n=$((n + 1))
 	wait_all
-	killat $n --from flock --changing livemigrate cutover --group $ALL >/run/killed 2>&1 || status=$?
-	[ $status -eq 99 ] || [ $status -eq 0 ] || die "it ended with $status: $(cat /run/killed)"
+	kill_at $n cutover --group $ALL
 	loads_alive
 	members
 	note "$(tail -n 1 /run/killed): $on_dest on the dest"
