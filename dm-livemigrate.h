@@ -196,7 +196,6 @@ struct lm_ranges {
 int lm_ranges_init(struct lm_ranges *rs, unsigned int region_shift);
 void lm_ranges_exit(struct lm_ranges *rs);
 bool lm_range_lock(struct lm_ranges *rs, struct lm_range *range);
-bool lm_range_trylock(struct lm_ranges *rs, struct lm_range *range);
 void lm_range_lock_yielding(struct lm_ranges *rs, struct lm_range *range);
 void lm_range_harden(struct lm_ranges *rs, struct lm_range *range);
 void lm_range_unlock(struct lm_ranges *rs, struct lm_range *range);
@@ -985,7 +984,6 @@ bool lm_save_retire(struct lm_target *t, bool replaced);
 void lm_save_kick(struct lm_target *t);
 void lm_save_doubt(struct lm_target *t, sector_t start);
 bool lm_save_now(struct lm_target *t);
-bool lm_save_may_begin(struct lm_target *t, sector_t start);
 bool lm_save_begin(struct lm_target *t, sector_t start,
 		   struct lm_meta_wait *wait);
 bool lm_save_lacks(struct lm_target *t, struct lm_meta_wait *wait);

@@ -50,14 +50,19 @@ static struct bio *lm_io_bio(struct lm_io *io)
  * Waiting and ending
  */
 
-/* Let the worker take @io on.  Any context. */
+/*
+ * Let the worker take @io on.  Whoever submitted it waits for nothing by that; and
+ * is not there any more to be told by a leg that it would have to.  Any context.
+ */
 static void lm_io_queue(struct lm_io *io)
 {
+	struct bio *bio = lm_io_bio(io);
 	struct lm_target *t = io->t;
 	unsigned long flags;
 
+	bio->bi_opf &= ~REQ_NOWAIT;
 	spin_lock_irqsave(&t->lock, flags);
-	bio_list_add(&t->submits, lm_io_bio(io));
+	bio_list_add(&t->submits, bio);
 	queue_work(t->submit_wq, &t->submit_work);
 	spin_unlock_irqrestore(&t->lock, flags);
 }
@@ -501,31 +506,14 @@ static bool lm_write_send(struct lm_io *io, struct bio *bio, gfp_t gfp)
 static int lm_map_write(struct lm_io *io, struct bio *bio)
 {
 	struct lm_migration *m = io->t->m;
-	bool nowait = bio->bi_opf & REQ_NOWAIT, held = true;
 
 	io->kind = LM_IO_WRITE;
 	io->range.start = bio->bi_iter.bi_sector;
 	io->range.end = bio_end_sector(bio);
 	atomic64_inc(&m->stats.in_flight);
 
-	if (nowait)
-		held = lm_range_trylock(&m->ranges, &io->range);
-	else if (!lm_io_lock(io))
-		return DM_MAPIO_SUBMITTED;
-
-	if (held && (!nowait || lm_save_may_begin(io->t, io->range.start)) &&
-	    lm_write_send(io, bio, LM_GFP_MAP))
-		return DM_MAPIO_SUBMITTED;
-
-	if (!nowait) {
+	if (lm_io_lock(io) && !lm_write_send(io, bio, LM_GFP_MAP))
 		lm_io_queue(io);
-		return DM_MAPIO_SUBMITTED;
-	}
-	if (held)
-		lm_io_unlock(io);
-	atomic64_dec(&m->stats.in_flight);
-	io->kind = LM_IO_PASSED;
-	bio_wouldblock_error(bio);
 	return DM_MAPIO_SUBMITTED;
 }
 
@@ -766,10 +754,6 @@ static void lm_walk_send(struct lm_io *io)
 
 static int lm_map_walk(struct lm_io *io, struct bio *bio)
 {
-	if (bio->bi_opf & REQ_NOWAIT) {
-		bio_wouldblock_error(bio);
-		return DM_MAPIO_SUBMITTED;
-	}
 	io->kind = LM_IO_WALK;
 	io->end = bio_end_sector(bio);
 	atomic64_inc(&io->t->m->stats.in_flight);
@@ -953,6 +937,13 @@ int lm_mirror_map(struct lm_target *t, struct bio *bio)
 	/* First, because lm_mirror_end_io() looks at it whatever happens. */
 	io->kind = LM_IO_PASSED;
 	io->t = t;
+
+	/*
+	 * A worker asks for a bio whose submitter has gone on: dm for a polled one
+	 * that would have blocked.  Told so again, the guest would see an error.
+	 */
+	if (unlikely((bio->bi_opf & REQ_NOWAIT) && (current->flags & PF_WQ_WORKER)))
+		bio->bi_opf &= ~REQ_NOWAIT;
 
 	bio->bi_iter.bi_sector = dm_target_offset(t->ti, bio->bi_iter.bi_sector);
 	if (lm_phase_is_final(t->m) && lm_map_final(t, bio, &r))

@@ -85,12 +85,9 @@ static void __lm_range_lose(struct lm_ranges *rs, struct lm_range *yielding,
 	bitmap_set(yielding->lost, first, last - first + 1);
 }
 
-/*
- * Append @range, which waits for whoever overlaps it.  With @try, only if it
- * need not wait.
- */
+/* Append @range, which waits for whoever overlaps it. */
 static bool __lm_range_add(struct lm_ranges *rs, struct lm_bucket *bucket,
-			   struct lm_range *range, bool try)
+			   struct lm_range *range)
 {
 	struct lm_range *other;
 
@@ -101,9 +98,6 @@ static bool __lm_range_add(struct lm_ranges *rs, struct lm_bucket *bucket,
 	list_for_each_entry(other, &bucket->ranges, node)
 		if (!other->yielding && lm_overlap(other, range))
 			range->blockers++;
-	if (try && range->blockers)
-		return false;
-
 	list_for_each_entry(other, &bucket->ranges, node)
 		if (other->yielding && lm_overlap(other, range))
 			__lm_range_lose(rs, other, range);
@@ -129,27 +123,7 @@ bool lm_range_lock(struct lm_ranges *rs, struct lm_range *range)
 	bool held;
 
 	spin_lock_irqsave(&bucket->lock, flags);
-	held = __lm_range_add(rs, bucket, range, false);
-	spin_unlock_irqrestore(&bucket->lock, flags);
-	return held;
-}
-
-/**
- * lm_range_trylock - hold a range if nobody is in the way
- * @rs: the buckets.
- * @range: start and end are set.
- *
- * Context: any; takes the bucket's lock.
- * Return: true if it is held.
- */
-bool lm_range_trylock(struct lm_ranges *rs, struct lm_range *range)
-{
-	struct lm_bucket *bucket = lm_bucket(rs, range);
-	unsigned long flags;
-	bool held;
-
-	spin_lock_irqsave(&bucket->lock, flags);
-	held = __lm_range_add(rs, bucket, range, true);
+	held = __lm_range_add(rs, bucket, range);
 	spin_unlock_irqrestore(&bucket->lock, flags);
 	return held;
 }

@@ -230,19 +230,6 @@ static bool lm_save_await(struct lm_save *s, struct completion *done)
 }
 
 /**
- * lm_save_may_begin - may a write into a chunk go now?
- * @t: the instance.
- * @start: its first sector; its range is held.
- *
- * Context: any, no lock.
- */
-bool lm_save_may_begin(struct lm_target *t, sector_t start)
-{
-	return !t->save ||
-	       lm_meta_is_open(t->m->meta, start >> LM_CHUNK_SHIFT);
-}
-
-/**
  * lm_save_begin - a write is about to begin
  * @t: the instance.
  * @start: its first sector; its range is held.
@@ -256,7 +243,7 @@ bool lm_save_begin(struct lm_target *t, sector_t start,
 		   struct lm_meta_wait *wait)
 {
 	/* Once a leg was dropped, what the metadata says of the bits is no matter. */
-	if (likely(lm_save_may_begin(t, start)) || lm_phase_is_final(t->m) ||
+	if (!t->save || lm_phase_is_final(t->m) ||
 	    lm_meta_enter(t->m->meta, start >> LM_CHUNK_SHIFT, wait))
 		return true;
 	queue_work(t->save->commit_wq, &t->save->commit_work);

@@ -52,7 +52,7 @@ static void op_granted(struct lm_range *range)
 	op_holds(op);
 }
 
-static void op_lock(struct op *op, bool try)
+static void op_lock(struct op *op)
 {
 	bool held;
 
@@ -60,16 +60,11 @@ static void op_lock(struct op *op, bool try)
 	op->range.granted = op_granted;
 	op->range.lost = NULL;
 	op->state = OP_WAITS;
-	if (try)
-		held = ATOMICALLY(lm_range_trylock(&sim.m.ranges, &op->range));
-	else
-		held = ATOMICALLY(lm_range_lock(&sim.m.ranges, &op->range));
+	held = ATOMICALLY(lm_range_lock(&sim.m.ranges, &op->range));
 	TRACE("op %ld locks [%ld, %ld): %ld", id(op), op->range.start,
 	      op->range.end, held);
 	if (held)
 		op_holds(op);
-	else if (try)
-		op->state = OP_FREE;
 }
 
 /* ------------------------------------------------------------------------
@@ -181,7 +176,7 @@ static bool op_start(struct op *op)
 	}
 	if (op->kind == OP_WRITE)
 		op->end = op->range.end;
-	op_lock(op, op->kind == OP_WRITE && one_in(8));
+	op_lock(op);
 	return true;
 }
 
@@ -338,7 +333,7 @@ static void op_ack(struct op *op)
 		op->range.start = op->range.end;
 		op->range.end = min((op->range.start | (LM_CHUNK_SECTORS - 1)) + 1,
 				    op->end);
-		op_lock(op, false);
+		op_lock(op);
 		return;
 	}
 	TRACE("op %ld ends: %ld", id(op), op->status);

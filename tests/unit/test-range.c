@@ -93,21 +93,6 @@ static bool lock(struct holder *h)
 	return held;
 }
 
-static bool trylock(struct holder *h)
-{
-	bool held = lm_range_trylock(&rs, &h->range);
-
-	TRACE("%ld tries [%ld, %ld): %ld", h - holders, h->range.start,
-	      h->range.end, held);
-	h->came = arrivals + 1;
-	CHECK_EQ(held, !blocked(h));
-	if (held) {
-		model_came(h);
-		h->state = HELD;
-	}
-	return held;
-}
-
 static void lock_yielding(struct holder *h)
 {
 	const struct holder *o;
@@ -224,27 +209,6 @@ static void range_apart(void)
 	end();
 }
 
-static void range_try(void)
-{
-	struct holder *a = holders, *b = a + 1, *y = a + 2;
-
-	begin();
-	place(a, 0, 8);
-	place(b, 7, 9);
-	place(y, 0, 64);
-	CHECK(lock(a));
-	lock_yielding(y);
-	CHECK(!trylock(b));
-	/* One that did not get it has taken nothing from the one who yields. */
-	CHECK(!test_bit(1, y->lost));
-	unlock(a);
-	CHECK(trylock(b));
-	CHECK(test_bit(1, y->lost));
-	unlock(b);
-	unlock(y);
-	end();
-}
-
 static void range_yield(void)
 {
 	struct holder *a = holders, *b = a + 1, *c = a + 2, *y = a + 3;
@@ -329,15 +293,10 @@ static void random_step(struct holder *h)
 	switch (h->state) {
 	case IDLE:
 		random_place(h);
-		switch (rnd(4)) {
-		case 0:
+		if (one_in(4)) {
 			h->range.start &= ~((1ULL << REGION_SHIFT) - 1);
 			lock_yielding(h);
-			break;
-		case 1:
-			trylock(h);
-			break;
-		default:
+		} else {
 			lock(h);
 		}
 		break;
@@ -388,7 +347,6 @@ static void range_random(void)
 const struct unit_test range_tests[] = {
 	{ "range: in the order of coming", range_fifo },
 	{ "range: those apart do not wait", range_apart },
-	{ "range: trylock", range_try },
 	{ "range: one that yields, then hardens", range_yield },
 	{ "range: hardening is coming anew", range_harden_tail },
 	{ "range: unlocked while it yields", range_unlock_yielding },

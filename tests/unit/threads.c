@@ -203,10 +203,6 @@ static void *ranges_thread(void *arg)
 				lm_range_harden(&rs, &h.range);
 				use(&h, me, false);
 			}
-		} else if (how == 2) {
-			if (!lm_range_trylock(&rs, &h.range))
-				continue;
-			use(&h, me, true);
 		} else {
 			if (!lm_range_lock(&rs, &h.range))
 				while (!__atomic_load_n(&h.granted, __ATOMIC_ACQUIRE))
