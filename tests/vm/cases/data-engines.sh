@@ -10,7 +10,8 @@
 #
 # vm: modules=null_blk:nr_devices=0:poll_queues=1 mem=768
 # Caught: leg bios that inherit REQ_POLLED (writes time out); "would block" told
-# to dm's worker, which asks for a polled bio once more (fio gets EAGAIN).
+# to dm's worker, which asks for a polled bio once more, by the module or by a leg
+# (fio gets EAGAIN).
 
 . /vm/lib.sh
 
@@ -115,5 +116,28 @@ dmsetup status m
 dmsetup remove m
 engines "$dest" 3 --verify_only
 stamp --check /run/state --dev "$dest"
+nullb_remove lm-source
+nullb_remove lm-dest
+
+# Of a leg that takes few at a time, polled reads find no room again and again;
+# so do polled writes where one leg is left.
+nullb lm-source 8 submit_queues=1 poll_queues=1 hw_queue_depth=4 \
+	irqmode=2 completion_nsec=2000000
+source=$nullb_dev_
+nullb lm-dest 8 submit_queues=1 poll_queues=1
+dest=$nullb_dev_
+lm_create m "$source" "$dest" copy_rate 0
+full()
+{
+	fio --output-format=terse --terse-version=3 --filename=/dev/mapper/m --direct=1 \
+		--thread --group_reporting --time_based --runtime=2 "$@" --bs=4k \
+		--name=full --ioengine=io_uring --hipri --iodepth=32 --numjobs=2 \
+		>/run/fio.out 2>&1 ||
+		{ cat /run/fio.out && die "$* of a leg without room has failed"; }
+}
+full --rw=randread
+lm_msg m abort
+full --rw=randwrite
+dmsetup remove m
 nullb_remove lm-source
 nullb_remove lm-dest
