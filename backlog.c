@@ -42,7 +42,7 @@ static void lm_backlog_add(struct lm_target *t, enum lm_leg leg, struct bio *bio
 }
 
 /**
- * lm_backlog_send_own - send a bio that serves no guest
+ * lm_backlog_send_own - send a bio that is none of a mirrored write's
  * @t: the table's instance.
  * @leg: the leg.
  * @bio: the bio; its sender bounds how many there are.

@@ -708,6 +708,7 @@ struct lm_backlog {
 
 enum lm_io_kind {
 	LM_IO_PASSED,		/* nothing is to be done at its end */
+	LM_IO_FINAL,		/* to the leg that is left */
 	LM_IO_READ,
 	LM_IO_WRITE,		/* mirrored */
 	LM_IO_SOLE,		/* a write to the active leg alone */
@@ -731,7 +732,8 @@ struct lm_req {
 /**
  * struct lm_io - what mirror.c keeps with each bio of the guest.
  * @range: what a write holds, or the chunk's part where a walk is.
- * @iter: a read's iterator as it came, sectors counted from the target's start.
+ * @leg: where the guest's own bio goes.
+ * @iter: its iterator as it came, sectors counted from the target's start.
  * @losses: lm_phase_losses() before it was sent.
  * @legs: a mask: where it was sent, each with a reference held.
  * @hung: a mask: those of them that were given up.

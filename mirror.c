@@ -51,16 +51,24 @@ static struct bio *lm_io_bio(struct lm_io *io)
  */
 
 /*
- * Let the worker take @io on.  Whoever submitted it waits for nothing by that; and
- * is not there any more to be told by a leg that it would have to.  Any context.
+ * A bio that goes to a leg from elsewhere than map(): whoever submitted it is not
+ * there to be told that it would have to wait, nor may the leg be polled for it
+ * before it was sent.
  */
+static void lm_bio_detach(struct bio *bio)
+{
+	bio->bi_opf &= ~REQ_NOWAIT;
+	bio_clear_polled(bio);
+}
+
+/* Let the worker take @io on, which makes nobody wait.  Any context. */
 static void lm_io_queue(struct lm_io *io)
 {
 	struct bio *bio = lm_io_bio(io);
 	struct lm_target *t = io->t;
 	unsigned long flags;
 
-	bio->bi_opf &= ~REQ_NOWAIT;
+	lm_bio_detach(bio);
 	spin_lock_irqsave(&t->lock, flags);
 	bio_list_add(&t->submits, bio);
 	queue_work(t->submit_wq, &t->submit_work);
@@ -126,15 +134,63 @@ static void lm_io_end(struct lm_io *io, blk_status_t status)
 	bio_endio(bio);
 }
 
-/*
- * The guest's own bio is about to go to a leg, which may lack what the source
- * can do.  Never waiting is refused then, and polling given up.
+/* ------------------------------------------------------------------------
+ * The guest's own bio, sent to one leg
  */
-static bool lm_bio_fits(struct bio *bio, struct block_device *bdev)
+
+/*
+ * Send @bio, whose io's @leg and @iter are set, when there is room.  It may have been
+ * sent before, split there, and answered in part; dm-raid1 repeats bios like this.
+ */
+static void lm_own_send_late(struct lm_io *io, struct bio *bio)
 {
+	struct lm_target *t = io->t;
+
+	lm_bio_detach(bio);
+	atomic_set(&bio->__bi_remaining, 1);
+	bio->bi_status = BLK_STS_OK;
+	bio->bi_iter = io->iter;
+	bio->bi_iter.bi_sector += t->start[io->leg];
+	bio_set_dev(bio, lm_leg_bdev(t, io->leg));
+	lm_backlog_send_own(t, io->leg, bio);
+}
+
+/*
+ * Prepare @bio for @leg, which may lack what the source can do.  False if it is under
+ * way already.
+ */
+static bool lm_own_begin(struct lm_io *io, struct bio *bio, enum lm_leg leg)
+{
+	struct block_device *bdev = lm_leg_bdev(io->t, leg);
+
+	io->leg = leg;
+	io->iter = bio->bi_iter;
 	if ((bio->bi_opf & REQ_POLLED) && !lm_bdev_polls(bdev))
 		bio_clear_polled(bio);
-	return !(bio->bi_opf & REQ_NOWAIT) || bdev_nowait(bdev);
+	if (unlikely((bio->bi_opf & REQ_NOWAIT) && !bdev_nowait(bdev))) {
+		lm_own_send_late(io, bio);
+		return false;
+	}
+	bio_set_dev(bio, bdev);
+	bio->bi_iter.bi_sector += io->t->start[leg];
+	return true;
+}
+
+/*
+ * Has @bio come back because there was no room?  Then it waits for some here.  The
+ * guest could repeat it only within the call that submitted it, and that may be over:
+ * dm ends what it has split when the last part has ended, and repeats by itself what
+ * is polled.
+ */
+static bool lm_own_again(struct lm_io *io, struct bio *bio, blk_status_t status)
+{
+	if (likely(!status || !(bio->bi_opf & REQ_NOWAIT)))
+		return false;
+	/* Something beneath may not know NOWAIT, whatever the leg says. */
+	if (status != BLK_STS_AGAIN && status != BLK_STS_NOTSUPP)
+		return false;
+	lm_own_send_late(io, bio);
+	return true;
 }
 
 /* ------------------------------------------------------------------------
@@ -379,7 +435,7 @@ static void lm_write_done(struct lm_io *io)
 /*
  * Send what is prepared.  The active leg's last: nothing ends before that has
  * answered, and nothing is to be touched after it.  The guest's own thread may wait
- * for room there, the worker not: it has others to care for.
+ * for room there, a worker not: it has others to care for.
  */
 static void lm_req_submit(struct lm_req *req, struct bio *bio, unsigned int legs,
 			  bool worker)
@@ -432,17 +488,9 @@ static void lm_write_both(struct lm_io *io, struct bio *bio, bool worker)
 /* The standby is left out: the guest's own bio goes to the active leg. */
 static void lm_write_sole(struct lm_io *io, struct bio *bio)
 {
-	struct lm_target *t = io->t;
-	enum lm_leg leg = ilog2(io->legs);
-
 	io->kind = LM_IO_SOLE;
-	io->leg = leg;
-	/* It is too late to refuse. */
-	if (!lm_bio_fits(bio, lm_leg_bdev(t, leg)))
-		bio->bi_opf &= ~REQ_NOWAIT;
-	bio_set_dev(bio, lm_leg_bdev(t, leg));
-	bio->bi_iter.bi_sector = t->start[leg] + io->range.start;
-	dm_submit_bio_remap(bio, NULL);
+	if (lm_own_begin(io, bio, ilog2(io->legs)))
+		dm_submit_bio_remap(bio, NULL);
 }
 
 /*
@@ -453,6 +501,16 @@ static bool lm_sole_may_begin(struct lm_io *io)
 {
 	io->wait.ready = lm_io_begun;
 	return lm_save_lacks(io->t, &io->wait);
+}
+
+/*
+ * Is this dm's own worker, or another that others need?  dm's sends all data that comes
+ * with a flush, and suspend waits for it.  Not one that writes back: that is to be
+ * throttled.
+ */
+static bool lm_in_worker(const struct bio *bio)
+{
+	return (current->flags & PF_WQ_WORKER) && (bio->bi_opf & REQ_SYNC);
 }
 
 /*
@@ -495,7 +553,8 @@ static bool lm_write_send(struct lm_io *io, struct bio *bio, gfp_t gfp)
 			return true;
 		}
 		if (likely(io->req)) {
-			lm_write_both(io, bio, gfpflags_allow_blocking(gfp));
+			lm_write_both(io, bio, gfpflags_allow_blocking(gfp) ||
+					       lm_in_worker(bio));
 			return true;
 		}
 		/* Attached just now. */
@@ -795,19 +854,9 @@ static int lm_map_flush(struct lm_io *io, struct bio *bio)
 
 static int lm_map_read(struct lm_io *io, struct bio *bio)
 {
-	struct lm_target *t = io->t;
-
-	io->iter = bio->bi_iter;
-	io->leg = lm_phase_read_begin(t->m);
-	if (unlikely(!lm_bio_fits(bio, lm_leg_bdev(t, io->leg)))) {
-		lm_phase_io_end(t->m, LM_LEG_MASK(io->leg));
-		bio_wouldblock_error(bio);
-		return DM_MAPIO_SUBMITTED;
-	}
 	io->kind = LM_IO_READ;
-	bio_set_dev(bio, lm_leg_bdev(t, io->leg));
-	bio->bi_iter.bi_sector += t->start[io->leg];
-	return DM_MAPIO_REMAPPED;
+	return lm_own_begin(io, bio, lm_phase_read_begin(io->t->m)) ?
+		DM_MAPIO_REMAPPED : DM_MAPIO_SUBMITTED;
 }
 
 /* An error that the other leg would give as well, or that is none. */
@@ -902,22 +951,16 @@ static int lm_read_end(struct lm_io *io, struct bio *bio, blk_status_t status)
  * One leg is left.  False if it cannot do what the guest was told of: that is
  * emulated, as before.
  */
-static bool lm_map_final(struct lm_target *t, struct bio *bio, int *r)
+static bool lm_map_final(struct lm_io *io, struct bio *bio, int *r)
 {
+	struct lm_target *t = io->t;
 	enum lm_leg leg = READ_ONCE(t->m->phase.active);
-	struct block_device *bdev = lm_leg_bdev(t, leg);
 
 	if (unlikely((bio_op(bio) == REQ_OP_DISCARD && !lm_leg_discards(t, leg)) ||
 		     (bio_op(bio) == REQ_OP_WRITE_ZEROES && !lm_leg_zeroes(t, leg))))
 		return false;
-	if (unlikely(!lm_bio_fits(bio, bdev))) {
-		bio_wouldblock_error(bio);
-		*r = DM_MAPIO_SUBMITTED;
-		return true;
-	}
-	bio_set_dev(bio, bdev);
-	bio->bi_iter.bi_sector += t->start[leg];
-	*r = DM_MAPIO_REMAPPED;
+	io->kind = LM_IO_FINAL;
+	*r = lm_own_begin(io, bio, leg) ? DM_MAPIO_REMAPPED : DM_MAPIO_SUBMITTED;
 	return true;
 }
 
@@ -938,15 +981,8 @@ int lm_mirror_map(struct lm_target *t, struct bio *bio)
 	io->kind = LM_IO_PASSED;
 	io->t = t;
 
-	/*
-	 * A worker asks for a bio whose submitter has gone on: dm for a polled one
-	 * that would have blocked.  Told so again, the guest would see an error.
-	 */
-	if (unlikely((bio->bi_opf & REQ_NOWAIT) && (current->flags & PF_WQ_WORKER)))
-		bio->bi_opf &= ~REQ_NOWAIT;
-
 	bio->bi_iter.bi_sector = dm_target_offset(t->ti, bio->bi_iter.bi_sector);
-	if (lm_phase_is_final(t->m) && lm_map_final(t, bio, &r))
+	if (lm_phase_is_final(t->m) && lm_map_final(io, bio, &r))
 		return r;
 
 	io->req = NULL;
@@ -991,11 +1027,17 @@ int lm_mirror_end_io(struct lm_target *t, struct bio *bio, blk_status_t *error)
 
 	switch (io->kind) {
 	case LM_IO_READ:
+		if (lm_own_again(io, bio, *error))
+			return DM_ENDIO_INCOMPLETE;
 		return lm_read_end(io, bio, *error);
+	case LM_IO_FINAL:
+		return lm_own_again(io, bio, *error) ? DM_ENDIO_INCOMPLETE : DM_ENDIO_DONE;
 	case LM_IO_SOLE:
+		if (lm_own_again(io, bio, *error))
+			return DM_ENDIO_INCOMPLETE;
 		io->kind = LM_IO_PASSED;
 		/* Its bits are clear already, and the error is the guest's. */
-		if (unlikely(*error && *error != BLK_STS_AGAIN))
+		if (unlikely(*error))
 			lm_migration_error(t->m, io->leg, 'w', io->range.start,
 					   blk_status_to_errno(*error));
 		lm_phase_io_end(t->m, io->legs);

@@ -9,9 +9,7 @@
 # target; a leg that is sent one lets it time out.
 #
 # vm: modules=null_blk:nr_devices=0:poll_queues=1 mem=768
-# Caught: leg bios that inherit REQ_POLLED (writes time out); "would block" told
-# to dm's worker, which asks for a polled bio once more, by the module or by a leg
-# (fio gets EAGAIN).
+# Caught: leg bios that inherit REQ_POLLED (writes time out).
 
 . /vm/lib.sh
 
@@ -33,17 +31,6 @@ engines()
 		--name=poll_sync --ioengine=pvsync2 --hipri --offset=9M --size=1M \
 		>/run/fio.out 2>&1 ||
 		{ cat /run/fio.out && die "fio has found something"; }
-}
-
-# overlapped DEV SECONDS: polled writes that never wait, each in another's way.
-overlapped()
-{
-	fio --output-format=terse --terse-version=3 --filename="$1" --direct=1 \
-		--thread --group_reporting --time_based --runtime="$2" \
-		--rw=randwrite --norandommap --bsrange=512-64k --offset=16M --size=128k \
-		--name=over --ioengine=io_uring --hipri --iodepth=8 --numjobs=2 \
-		>/run/fio.out 2>&1 ||
-		{ cat /run/fio.out && die "an overlapped write has failed"; }
 }
 
 begin()
@@ -90,7 +77,6 @@ engines /dev/mapper/m 1
 [ "$(lm_field m phase)" = copying ] || die "the copier was done before the load"
 lm_msg m copy_rate 0
 lm_wait_phase m synced
-overlapped /dev/mapper/m 3
 end
 checked
 
@@ -116,28 +102,5 @@ dmsetup status m
 dmsetup remove m
 engines "$dest" 3 --verify_only
 stamp --check /run/state --dev "$dest"
-nullb_remove lm-source
-nullb_remove lm-dest
-
-# Of a leg that takes few at a time, polled reads find no room again and again;
-# so do polled writes where one leg is left.
-nullb lm-source 8 submit_queues=1 poll_queues=1 hw_queue_depth=4 \
-	irqmode=2 completion_nsec=2000000
-source=$nullb_dev_
-nullb lm-dest 8 submit_queues=1 poll_queues=1
-dest=$nullb_dev_
-lm_create m "$source" "$dest" copy_rate 0
-full()
-{
-	fio --output-format=terse --terse-version=3 --filename=/dev/mapper/m --direct=1 \
-		--thread --group_reporting --time_based --runtime=2 "$@" --bs=4k \
-		--name=full --ioengine=io_uring --hipri --iodepth=32 --numjobs=2 \
-		>/run/fio.out 2>&1 ||
-		{ cat /run/fio.out && die "$* of a leg without room has failed"; }
-}
-full --rw=randread
-lm_msg m abort
-full --rw=randwrite
-dmsetup remove m
 nullb_remove lm-source
 nullb_remove lm-dest
