@@ -50,6 +50,10 @@ dest=$nullb_dev_
 nullb lm-full 8 submit_queues=1 poll_queues=1 hw_queue_depth=4 \
 	irqmode=2 completion_nsec=2000000
 full=$nullb_dev_
+# null_blk may sleep for memory while it is polled, which it must not.
+for dev in "$source" "$dest" "$full"; do
+	dd if=/dev/zero of="$dev" bs=1M oflag=direct 2>/dev/null || :
+done
 
 note "-- writes wait for each other: synced, switched"
 lm_create m "$source" "$dest"
