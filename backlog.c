@@ -10,6 +10,8 @@
  * before long.  The backlogs are short, or a slow leg would take all memory: where
  * one is full, writes wait before they take pages and references.
  *
+ * What comes back of the guest's own bios, which go to one leg, waits there, too.
+ *
  * What the copier and verify send is always sent by that worker, in turn with what
  * the guest sends.  Their own work must not sleep in a leg either: where a worker is
  * not to be had the rescuer of their workqueue takes several, one after the other,
@@ -20,14 +22,14 @@
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 
-static void lm_backlog_queue(struct lm_backlog *backlog, struct bio_list *bios,
+static void lm_backlog_queue(struct lm_backlog *backlog, enum lm_backlog_kind kind,
 			     struct bio *bio)
 {
 	struct lm_target *t = backlog->t;
 	unsigned long flags;
 
 	spin_lock_irqsave(&t->lock, flags);
-	bio_list_add(bios, bio);
+	bio_list_add(&backlog->bios[kind], bio);
 	/* Under the lock: @t is there until the bio has come back. */
 	queue_work(backlog->wq, &backlog->work);
 	spin_unlock_irqrestore(&t->lock, flags);
@@ -38,11 +40,11 @@ static void lm_backlog_add(struct lm_target *t, enum lm_leg leg, struct bio *bio
 	struct lm_backlog *backlog = &t->backlog[leg];
 
 	atomic_inc(&backlog->nr);
-	lm_backlog_queue(backlog, &backlog->bios, bio);
+	lm_backlog_queue(backlog, LM_BACKLOG_SHARED, bio);
 }
 
 /**
- * lm_backlog_send_own - send a bio that is none of a mirrored write's
+ * lm_backlog_send_own - send a bio that serves no guest
  * @t: the table's instance.
  * @leg: the leg.
  * @bio: the bio; its sender bounds how many there are.
@@ -51,24 +53,36 @@ static void lm_backlog_add(struct lm_target *t, enum lm_leg leg, struct bio *bio
  */
 void lm_backlog_send_own(struct lm_target *t, enum lm_leg leg, struct bio *bio)
 {
-	struct lm_backlog *backlog = &t->backlog[leg];
+	lm_backlog_queue(&t->backlog[leg], LM_BACKLOG_OWN, bio);
+}
 
-	lm_backlog_queue(backlog, &backlog->own, bio);
+/**
+ * lm_backlog_send_whole - send the guest's own bio
+ * @t: the table's instance.
+ * @leg: the leg.
+ * @bio: the bio, which dm has given to map().
+ *
+ * Context: any.
+ */
+void lm_backlog_send_whole(struct lm_target *t, enum lm_leg leg, struct bio *bio)
+{
+	lm_backlog_queue(&t->backlog[leg], LM_BACKLOG_WHOLE, bio);
 }
 
 /* By turns, or a guest that never stops would make a copy look as if it hung. */
-static struct bio *lm_backlog_pop(struct lm_backlog *backlog)
+static struct bio *lm_backlog_pop(struct lm_backlog *backlog, enum lm_backlog_kind *kind)
 {
-	struct bio *bio;
-	bool own;
+	struct bio *bio = NULL;
+	unsigned int i;
 
 	spin_lock_irq(&backlog->t->lock);
-	own = bio_list_empty(&backlog->bios) ||
-	      (backlog->own_turn && !bio_list_empty(&backlog->own));
-	bio = bio_list_pop(own ? &backlog->own : &backlog->bios);
+	for (i = 1; i <= LM_NR_BACKLOGS && !bio; i++) {
+		*kind = (backlog->last + i) % LM_NR_BACKLOGS;
+		bio = bio_list_pop(&backlog->bios[*kind]);
+	}
 	spin_unlock_irq(&backlog->t->lock);
-	backlog->own_turn = !own;
-	if (!own) {
+	backlog->last = *kind;
+	if (bio && *kind == LM_BACKLOG_SHARED) {
 		atomic_dec(&backlog->nr);
 		wake_up(&backlog->t->backlog_room);
 	}
@@ -79,18 +93,45 @@ static void lm_backlog_work(struct work_struct *work)
 {
 	struct lm_backlog *backlog = container_of(work, struct lm_backlog, work);
 	struct lm_leg_ref *ref = &backlog->t->m->phase.leg[backlog->leg];
+	enum lm_backlog_kind kind;
 	struct blk_plug plug;
 	struct bio *bio;
 
 	blk_start_plug(&plug);
-	while ((bio = lm_backlog_pop(backlog))) {
+	while ((bio = lm_backlog_pop(backlog, &kind))) {
 		/* Once it has failed it gets nothing more. */
 		if (percpu_ref_is_dying(&ref->ref))
 			bio_io_error(bio);
+		else if (kind == LM_BACKLOG_WHOLE)
+			dm_submit_bio_remap(bio, NULL);
 		else
 			submit_bio_noacct(bio);
 	}
 	blk_finish_plug(&plug);
+}
+
+/**
+ * lm_backlog_abandon - do not let the guest wait for a leg that has failed
+ * @t: the table's instance.
+ * @leg: the leg, in which the worker may sleep.
+ *
+ * What was mirrored, or serves no guest, is given up by whoever watches it.
+ *
+ * Context: process.
+ */
+void lm_backlog_abandon(struct lm_target *t, enum lm_leg leg)
+{
+	struct bio_list bios;
+	struct bio *bio;
+
+	if (!percpu_ref_is_dying(&t->m->phase.leg[leg].ref))
+		return;
+	spin_lock_irq(&t->lock);
+	bios = t->backlog[leg].bios[LM_BACKLOG_WHOLE];
+	bio_list_init(&t->backlog[leg].bios[LM_BACKLOG_WHOLE]);
+	spin_unlock_irq(&t->lock);
+	while ((bio = bio_list_pop(&bios)))
+		bio_io_error(bio);
 }
 
 /*
@@ -223,6 +264,7 @@ void lm_backlog_await(struct lm_target *t)
  */
 int lm_backlog_init(struct lm_target *t)
 {
+	enum lm_backlog_kind kind;
 	enum lm_leg leg;
 
 	init_waitqueue_head(&t->backlog_room);
@@ -231,8 +273,8 @@ int lm_backlog_init(struct lm_target *t)
 
 		backlog->t = t;
 		backlog->leg = leg;
-		bio_list_init(&backlog->bios);
-		bio_list_init(&backlog->own);
+		for (kind = 0; kind < LM_NR_BACKLOGS; kind++)
+			bio_list_init(&backlog->bios[kind]);
 		INIT_WORK(&backlog->work, lm_backlog_work);
 		/* One each: a leg that hangs must not keep the other's rescuer. */
 		backlog->wq = alloc_workqueue("dm_livemigrate_%s",

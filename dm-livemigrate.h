@@ -682,25 +682,30 @@ struct lm_flush {
 /* So many bios wait for room on a leg before those who send do. */
 #define LM_BACKLOG_MAX	64
 
+enum lm_backlog_kind {
+	LM_BACKLOG_SHARED,	/* what both legs are sent for the guest */
+	LM_BACKLOG_OWN,		/* what serves no guest */
+	LM_BACKLOG_WHOLE,	/* the guest's own bios, for one leg */
+	LM_NR_BACKLOGS
+};
+
 /**
  * struct lm_backlog - bios for a leg that had no room for them.
  * @t: the instance.
  * @leg: the leg.
  * @wq: runs @work, which may wait for the leg as long as that likes.
- * @bios: in the order of their coming, under lm_target.lock.
- * @nr: how many.
- * @own: those that serve no guest; under the same.
- * @own_turn: the next one is one of those; the worker's.
+ * @bios: of each kind in the order of their coming, under lm_target.lock.
+ * @nr: how many of the first kind.
+ * @last: the kind of the last that was sent; the worker's.
  */
 struct lm_backlog {
 	struct lm_target *t;
 	enum lm_leg leg;
 	struct workqueue_struct *wq;
 	struct work_struct work;
-	struct bio_list bios;
+	struct bio_list bios[LM_NR_BACKLOGS];
 	atomic_t nr;
-	struct bio_list own;
-	bool own_turn;
+	enum lm_backlog_kind last;
 };
 
 /* How many pages of bounce need no allocated vector. */
@@ -733,7 +738,8 @@ struct lm_req {
  * struct lm_io - what mirror.c keeps with each bio of the guest.
  * @range: what a write holds, or the chunk's part where a walk is.
  * @leg: where the guest's own bio goes.
- * @iter: its iterator as it came, sectors counted from the target's start.
+ * @flags: its bi_flags as it came.
+ * @iter: its iterator, the same, sectors counted from the target's start.
  * @losses: lm_phase_losses() before it was sent.
  * @legs: a mask: where it was sent, each with a reference held.
  * @hung: a mask: those of them that were given up.
@@ -756,6 +762,7 @@ struct lm_io {
 	blk_status_t status;
 	struct lm_range range;
 	struct lm_meta_wait wait;
+	unsigned short flags;
 	union {
 		struct bvec_iter iter;
 		sector_t end;
@@ -919,11 +926,13 @@ int lm_flush_active(struct lm_target *t, enum lm_leg leg);
 
 /* backlog.c: to a leg, without waiting for it. */
 int lm_backlog_init(struct lm_target *t);
+void lm_backlog_abandon(struct lm_target *t, enum lm_leg leg);
 void lm_backlog_exit(struct lm_target *t);
 void lm_backlog_send(struct lm_target *t, enum lm_leg leg, struct bio *clone,
 		     struct bio *bio);
 bool lm_backlog_blocks(struct block_device *bdev);
 void lm_backlog_send_own(struct lm_target *t, enum lm_leg leg, struct bio *bio);
+void lm_backlog_send_whole(struct lm_target *t, enum lm_leg leg, struct bio *bio);
 bool lm_backlog_has_room(struct lm_target *t, bool waits);
 void lm_backlog_await(struct lm_target *t);
 bool lm_sent_again(struct lm_sent *sent, struct lm_target *t, struct bio *bio);

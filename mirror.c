@@ -61,6 +61,15 @@ static void lm_bio_detach(struct bio *bio)
 	bio_clear_polled(bio);
 }
 
+/*
+ * Is this a worker's thread?  dm's own, for which suspend waits, sends the data that
+ * comes with a flush, and what came while suspended: it must not sleep in a leg.
+ */
+static bool lm_in_worker(void)
+{
+	return current->flags & PF_WQ_WORKER;
+}
+
 /* Let the worker take @io on, which makes nobody wait.  Any context. */
 static void lm_io_queue(struct lm_io *io)
 {
@@ -146,13 +155,16 @@ static void lm_own_send_late(struct lm_io *io, struct bio *bio)
 {
 	struct lm_target *t = io->t;
 
-	lm_bio_detach(bio);
+	/* Not bio_set_dev(): for the cgroup dm cares, when it is sent. */
+	bio->bi_flags = io->flags;
+	bio_clear_flag(bio, BIO_REMAPPED);
+	bio->bi_bdev = lm_leg_bdev(t, io->leg);
 	atomic_set(&bio->__bi_remaining, 1);
 	bio->bi_status = BLK_STS_OK;
 	bio->bi_iter = io->iter;
 	bio->bi_iter.bi_sector += t->start[io->leg];
-	bio_set_dev(bio, lm_leg_bdev(t, io->leg));
-	lm_backlog_send_own(t, io->leg, bio);
+	lm_bio_detach(bio);
+	lm_backlog_send_whole(t, io->leg, bio);
 }
 
 /*
@@ -164,6 +176,7 @@ static bool lm_own_begin(struct lm_io *io, struct bio *bio, enum lm_leg leg)
 	struct block_device *bdev = lm_leg_bdev(io->t, leg);
 
 	io->leg = leg;
+	io->flags = bio->bi_flags;
 	io->iter = bio->bi_iter;
 	if ((bio->bi_opf & REQ_POLLED) && !lm_bdev_polls(bdev))
 		bio_clear_polled(bio);
@@ -503,14 +516,10 @@ static bool lm_sole_may_begin(struct lm_io *io)
 	return lm_save_lacks(io->t, &io->wait);
 }
 
-/*
- * Is this dm's own worker, or another that others need?  dm's sends all data that comes
- * with a flush, and suspend waits for it.  Not one that writes back: that is to be
- * throttled.
- */
-static bool lm_in_worker(const struct bio *bio)
+/* A log's, or direct; not what a worker writes back, which is to be throttled. */
+static bool lm_is_forced(const struct bio *bio)
 {
-	return (current->flags & PF_WQ_WORKER) && (bio->bi_opf & REQ_SYNC);
+	return bio->bi_opf & (REQ_FUA | REQ_IDLE);
 }
 
 /*
@@ -554,7 +563,7 @@ static bool lm_write_send(struct lm_io *io, struct bio *bio, gfp_t gfp)
 		}
 		if (likely(io->req)) {
 			lm_write_both(io, bio, gfpflags_allow_blocking(gfp) ||
-					       lm_in_worker(bio));
+				      (lm_in_worker() && lm_is_forced(bio)));
 			return true;
 		}
 		/* Attached just now. */
@@ -843,7 +852,7 @@ static bool lm_flush_send(struct lm_io *io, gfp_t gfp)
 static int lm_map_flush(struct lm_io *io, struct bio *bio)
 {
 	io->kind = LM_IO_FLUSH;
-	if (!lm_flush_send(io, LM_GFP_MAP))
+	if (lm_in_worker() || !lm_flush_send(io, LM_GFP_MAP))
 		lm_io_queue(io);
 	return DM_MAPIO_SUBMITTED;
 }
@@ -855,6 +864,8 @@ static int lm_map_flush(struct lm_io *io, struct bio *bio)
 static int lm_map_read(struct lm_io *io, struct bio *bio)
 {
 	io->kind = LM_IO_READ;
+	if (lm_in_worker())
+		bio->bi_opf |= REQ_NOWAIT;
 	return lm_own_begin(io, bio, lm_phase_read_begin(io->t->m)) ?
 		DM_MAPIO_REMAPPED : DM_MAPIO_SUBMITTED;
 }
@@ -895,6 +906,8 @@ static void lm_rescue(struct lm_io *io, struct bio *bio)
 		return;
 	}
 	clone = bio_alloc_clone(lm_leg_bdev(t, leg), bio, GFP_NOIO, &t->bios);
+	/* Both may lie on one partition, and the clone's sector is the leg's. */
+	bio_clear_flag(clone, BIO_REMAPPED);
 	clone->bi_opf = REQ_OP_READ | (bio->bi_opf & REQ_SYNC);
 	clone->bi_iter = io->iter;
 	clone->bi_iter.bi_sector += t->start[leg];
@@ -931,8 +944,10 @@ static int lm_read_end(struct lm_io *io, struct bio *bio, blk_status_t status)
 		lm_phase_io_end(t->m, LM_LEG_MASK(io->leg));
 		return DM_ENDIO_DONE;
 	}
-	lm_migration_error(t->m, io->leg, 'r', io->iter.bi_sector,
-			   blk_status_to_errno(status));
+	/* Else it may never have been sent. */
+	if (!percpu_ref_is_dying(&t->m->phase.leg[io->leg].ref))
+		lm_migration_error(t->m, io->leg, 'r', io->iter.bi_sector,
+				   blk_status_to_errno(status));
 	lm_phase_io_end(t->m, LM_LEG_MASK(io->leg));
 	io->status = status;
 

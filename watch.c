@@ -109,6 +109,7 @@ static void lm_watch_look(struct lm_target *t, unsigned int ms)
 	}
 	t->looked = jiffies;
 
+	lm_backlog_abandon(t, w.leg);
 	lm_ranges_for_each(&m->ranges, lm_watch_range, &w);
 	w.overdue |= lm_flush_is_overdue(t, w.leg, w.timeout);
 	if (!w.overdue)

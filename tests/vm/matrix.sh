@@ -26,7 +26,8 @@
 #	tests/vm/run -e SEED=1 -e CELLS=all fail-matrix-dest
 
 M_S=/dev/vda M_D=/dev/vdb M_M=/dev/vdc M_S2=/dev/vdd M_D2=/dev/vde M_M2=/dev/vdf
-m_timeout=1000
+m_timeout=$((1000 * (3 + SLOWNESS) / 4))
+m_rate=$((512 / SLOWNESS))	# slow enough to stay in the phase for as long as a cell takes
 
 m_poke()	# m_poke MIB: 4 KiB there, where the load does not come
 {
@@ -34,7 +35,7 @@ m_poke()	# m_poke MIB: 4 KiB there, where the load does not come
 		seek=$(($1 * 256)) oflag=direct conv=notrunc 2>/dev/null
 }
 
-m_copy_rate()	# slow enough to stay in the phase for as long as a cell takes
+m_copy_rate()
 {
 	lm_msg m copy_rate "$1"
 }
@@ -52,7 +53,7 @@ m_enter()
 {
 	dd if=/dev/zero of=$M_M bs=1M count=1 oflag=direct conv=notrunc 2>/dev/null
 	lm_create m /dev/mapper/src /dev/mapper/dst metadata /dev/mapper/meta \
-		standby_timeout $m_timeout copy_rate 512
+		standby_timeout $m_timeout copy_rate $m_rate
 	[ "$1" = copying ] || {
 		lm_msg m copy_rate 0
 		lm_wait_phase m synced
@@ -67,7 +68,7 @@ m_enter()
 	degdest) m_degrade src ;;
 	cdest)
 		m_degrade src
-		lm_msg m copy_rate 512
+		lm_msg m copy_rate $m_rate
 		dd if=/dev/urandom of=/dev/mapper/m bs=1M count=10 oflag=direct conv=notrunc 2>/dev/null
 		lm_reattach m
 		;;

@@ -12,7 +12,7 @@
 # leg's "would block" handed on, of polled bios and of split ones (all: fio gets EAGAIN).
 #
 # vm: modules=null_blk:nr_devices=0:poll_queues=1,dm-flakey mem=512 files=tests/vm/legs.sh
-# vm: kernels=6.1,6.12
+# vm: kernels=6.1,6.12 timeout=300
 
 . /vm/lib.sh
 . legs.sh
@@ -22,7 +22,7 @@ load()
 {
 	note "   fio $*"
 	timeout 120 fio --output-format=terse --terse-version=3 --filename=/dev/mapper/m --direct=1 \
-		--thread --group_reporting --time_based --runtime=2 --norandommap \
+		--thread --group_reporting --time_based --runtime=1 --norandommap \
 		--name=load --ioengine=io_uring --numjobs=2 "$@" >/run/fio.out 2>&1 ||
 		{ cat /run/fio.out && die "fio has failed: $*"; }
 }

@@ -28,7 +28,9 @@ queue=/sys/block/${hang#/dev/}/queue
 echo 600000 >"$queue/io_timeout"
 [ "$(cat "$queue/write_cache")" = "write back" ] || die "null_blk has no cache to flush"
 [ "$(cat "$queue/discard_max_bytes")" -gt 0 ] || die "null_blk takes no discards"
-[ "$(cat "$queue/wbt_lat_usec")" -gt 0 ] || die "null_blk has no writeback throttling"
+# Not every kernel has it.
+wbt=$(cat "$queue/wbt_lat_usec" 2>/dev/null || echo 0)
+[ "$wbt" -gt 0 ] || note "SKIPPED in part: there is no writeback throttling"
 
 over()	# over NAME DISK
 {
