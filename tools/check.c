@@ -61,13 +61,15 @@ static int check_table(const struct dm_device *device, uint64_t *sectors)
 {
 	static const char * const pools[] = { "thin-pool", "multipath" };
 	struct dm_table table;
+	struct place on;
 	int code = DONE;
 	size_t i;
 
 	if (dm_table_get(device->name, false, &table))
 		return fail(FAILED, "%s: its table cannot be read.", device->name);
 	*sectors = dm_table_len(&table);
-	if (is_our_type(table.line[0].type))
+	if (is_our_type(table.line[0].type) &&
+	    !rest_parse(table.line[0].type, table.line[0].params, &on))
 		code = fail(NOT_NOW, "%s migrates already: see \"livemigrate status %s\".",
 			    device->name, device->name);
 	for (i = 0; i < ARRAY_LEN(pools) && !code; i++)

@@ -8,6 +8,7 @@
 #include "disk.h"
 #include "insert.h"
 #include "lock.h"
+#include "lvm.h"
 #include "say.h"
 #include "source-kind.h"
 
@@ -15,6 +16,7 @@
 
 struct start {
 	struct dm_device device;
+	bool pinned, rested;
 	struct state *state;
 };
 
@@ -42,7 +44,7 @@ static int check_record(const struct dm_device *device)
 
 	if (migration_look(device->name, &m))
 		return DONE;
-	if (m.stage != NO_MIGRATION) {
+	if (m.stage != NO_MIGRATION && !migration_is_at_rest(&m)) {
 		char *note = migration_note(&m);
 
 		code = fail(NOT_NOW, "%s migrates already%s%s.", device->name,
@@ -51,6 +53,31 @@ static int check_record(const struct dm_device *device)
 	}
 	migration_free(&m);
 	return code;
+}
+
+/*
+ * Where it rests on a pinned target, nothing else can take that one's place. lvm2 puts
+ * a volume's own table back whenever it looks at it anew, over a running migration.
+ */
+static int choose_pinned(const struct request *r, const struct dm_device *device,
+			 bool *pinned, bool *rested)
+{
+	struct dm_table table = { 0 };
+	struct place on;
+	char *id = NULL;
+
+	*rested = !dm_table_get(device->name, false, &table) &&
+		  rest_parse(table.line[0].type, table.line[0].params, &on);
+	dm_table_free(&table);
+	*pinned = *rested || is_given(r, OPT_PINNED) ||
+		  (!is_given(r, OPT_UNPINNED) && lvm_id(device->uuid, &id));
+	free(id);
+	if (is_given(r, OPT_UNPINNED) && is_given(r, OPT_PINNED))
+		return fail(USAGE, "--pinned and --unpinned contradict each other.");
+	if (is_given(r, OPT_UNPINNED) && *rested)
+		return fail(NOT_NOW, "%s is pinned since it was moved last, until it is closed and removed: leave --unpinned out.",
+			    device->name);
+	return check_kernel(*pinned);
 }
 
 /* What the state can say before it is known whether that can be done. */
@@ -65,7 +92,8 @@ static void make_state(const struct request *r, struct start *s, uint64_t sector
 	state->diskseq = device_seq(s->device.dev);
 	state->sectors = sectors;
 	state->object.block = device_block(s->device.dev);
-	state->pinned = is_given(r, OPT_PINNED);
+	state->pinned = s->pinned;
+	state->rested = s->rested;
 	state->paused = is_given(r, OPT_PAUSED);
 	state->zeroed = is_given(r, OPT_ZEROED);
 	state->rate = r->number[OPT_RATE];
@@ -155,7 +183,7 @@ static int start_locked(const struct request *r, struct start *s)
 	int code = device_want(r->device, &s->device);
 
 	if (!code)
-		code = check_kernel(is_given(r, OPT_PINNED));
+		code = choose_pinned(r, &s->device, &s->pinned, &s->rested);
 	if (!code)
 		code = check_record(&s->device);
 	if (!code)

@@ -152,6 +152,17 @@ static int put_line(struct migration *m, const char *type, const char *params)
 	return code;
 }
 
+/* A pinned target that only maps @place takes the place of a pinned one. */
+static int put_at_rest(struct migration *m, const struct place *place)
+{
+	char *params = format("- 0 %u:%u %llu", place->major, place->minor,
+			      (unsigned long long)place->offset);
+	int code = put_line(m, TARGET_PINNED, params);
+
+	free(params);
+	return code;
+}
+
 /*
  * A pinned one stays, but lets go of the source: its line names that no more as
  * soon as it is dropped, but only another table does not hold it.
@@ -162,9 +173,11 @@ static int put_dest(struct migration *m)
 	char *params;
 	int code;
 
-	params = format(m->pinned ? "- 0 %u:%u %llu" : "%u:%u %llu", dest->major,
-			dest->minor, (unsigned long long)dest->offset);
-	code = put_line(m, m->pinned ? TARGET_PINNED : "linear", params);
+	if (m->pinned)
+		return put_at_rest(m, dest);
+	params = format("%u:%u %llu", dest->major, dest->minor,
+			(unsigned long long)dest->offset);
+	code = put_line(m, "linear", params);
 	free(params);
 	return code;
 }
@@ -193,6 +206,8 @@ static int put_original(struct migration *m)
 	struct dm_device hidden;
 	int code;
 
+	if (m->state->rested)
+		return put_at_rest(m, &m->line.leg[SOURCE]);
 	if (hidden_find(m->state, &hidden)) {
 		if (dm_table_get(hidden.name, false, &table))
 			return fail(FAILED, "The table of the hidden device %s cannot be read.",

@@ -61,13 +61,19 @@ static void add_target(const struct state *state, struct dm_table *table)
 	free(params);
 }
 
-/* The original table, below a hidden device. */
-static int make_hidden(struct state *state)
+/* The original table, below a hidden device; or what a pinned target rests on. */
+static int make_source(struct state *state)
 {
 	struct dm_table original;
+	struct place on;
 	int err = dm_table_get(state->name, false, &original);
 
-	if (!err) {
+	if (!err && state->rested) {
+		if (!rest_parse(original.line[0].type, original.line[0].params, &on))
+			err = fail(FAILED, "%s does not rest on a pinned target any more.",
+				   state->name);
+		state->source = err ? 0 : makedev(on.major, on.minor);
+	} else if (!err) {
 		err = dm_create_hidden(state->hidden, state->hidden_uuid, &original,
 				       &state->source);
 		/* The same table, as far as this is about keys, may need them again. */
@@ -170,7 +176,7 @@ int insert(struct state *state)
 	code = state_save(state);
 	if (code)
 		return code;
-	code = make_hidden(state);
+	code = make_source(state);
 	if (!code)
 		code = load(state);
 	if (!code)

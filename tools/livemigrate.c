@@ -37,7 +37,9 @@ static const struct {
 	[OPT_STANDBY_TIMEOUT] = { "standby-timeout", "TIME", TIME,
 		"a leg that answers nothing for so long has failed; 0: never" },
 	[OPT_PINNED] = { "pinned", NULL, NOTHING,
-		"let no other program replace the table" },
+		"let no other program replace the table; so it is with a logical volume" },
+	[OPT_UNPINNED] = { "unpinned", NULL, NOTHING,
+		"let lvm2 replace the table of a logical volume" },
 	[OPT_FORCE] = { "force", NULL, NOTHING,
 		"overwrite what is on the destination; abort: forget the record" },
 	[OPT_VERIFY] = { "verify", NULL, NOTHING,
@@ -67,7 +69,8 @@ static const struct {
 #define START_OPTIONS							\
 	(OPTION(OPT_TO) | OPTION(OPT_METADATA) | OPTION(OPT_RATE) |	\
 	 OPTION(OPT_PAUSED) | OPTION(OPT_ZEROED) | OPTION(OPT_REGION_SIZE) | \
-	 OPTION(OPT_STANDBY_TIMEOUT) | OPTION(OPT_PINNED) | OPTION(OPT_FORCE) | \
+	 OPTION(OPT_STANDBY_TIMEOUT) | OPTION(OPT_PINNED) | OPTION(OPT_UNPINNED) | \
+	 OPTION(OPT_FORCE) | \
 	 OPTION(OPT_THIN) | OPTION(OPT_PREALLOCATE))
 
 static const struct command {

@@ -70,6 +70,12 @@ int hidden_name(struct state *state, const struct dm_device *device)
 	if (is_hidden(device))
 		return fail(UNFIT, "%s is the hidden source of another migration.",
 			    device->name);
+	/* The leg that it rests on is the source, as the kernel wants it. */
+	if (state->rested) {
+		state->hidden = copy_of("");
+		state->hidden_uuid = copy_of("");
+		return DONE;
+	}
 	state->hidden = format("%s" HIDDEN_SUFFIX, device->name);
 	if (!strncmp(device->uuid, LVM_PREFIX, strlen(LVM_PREFIX)) &&
 	    strlen(device->uuid) >= LVM_UUID_LEN)
@@ -113,6 +119,12 @@ static bool read_target(struct migration *m)
 	dm_table_free(&table);
 	dm_table_free(&status);
 	return ours;
+}
+
+bool migration_is_at_rest(const struct migration *m)
+{
+	return m->stage == RUNS && !m->state && m->readable && m->pinned &&
+	       m->line.leg[SOURCE].dropped;
 }
 
 static bool is_leg(const struct place *place, dev_t dev)

@@ -57,6 +57,12 @@ void migrations_free(struct migration **all);
 /* What a person should know about it, and do; NULL if all is as it should be. */
 char *migration_note(const struct migration *m);
 
+/*
+ * Does nothing migrate, though the target is there? A pinned one stays after commit, for
+ * as long as the device does.
+ */
+bool migration_is_at_rest(const struct migration *m);
+
 /* Is the live table a plain mapping of the dest? The original one? */
 bool migration_on_plain_dest(const struct migration *m);
 bool migration_on_original(const struct migration *m);

@@ -21,10 +21,12 @@
 /* One line that maps all of the device to another, from its beginning on. */
 static bool is_mapping(const struct dm_table *original, dev_t *below)
 {
+	const struct dm_line *line = original->line;
 	struct place place;
 
-	if (original->nr != 1 || strcmp(original->line[0].type, "linear") ||
-	    !linear_parse(original->line[0].params, &place) || place.offset)
+	if (original->nr != 1 || !(rest_parse(line->type, line->params, &place) ||
+				   (!strcmp(line->type, "linear") &&
+				    linear_parse(line->params, &place))) || place.offset)
 		return false;
 	*below = makedev(place.major, place.minor);
 	return true;
@@ -54,9 +56,12 @@ static bool keep_volume(char *id_of_it, char **name, char **id)
 static bool own_is(const struct dm_device *device, const struct dm_table *original,
 		   char **name, char **id)
 {
+	struct place on;
 	char *found;
 
-	(void)original;
+	/* Its device has left it already. */
+	if (rest_parse(original->line[0].type, original->line[0].params, &on))
+		return false;
 	return lvm_id(device->uuid, &found) && keep_volume(found, name, id);
 }
 
@@ -78,16 +83,22 @@ static char *own_removal(const struct state *state)
 
 static const char own_caution[] = "Its device is in use as before, above the dest, but after a boot, or when lvm2 loads its table anew (lvchange --refresh, lvextend, lvrename), the name leads to the old data: remove it, or rename it (lvm lvrename --driverloaded n), before.";
 
-static bool volume_is(const struct dm_device *device, const struct dm_table *original,
-		      char **name, char **id)
+static bool is_volume(dev_t dev, char **name, char **id)
 {
 	struct dm_device under;
 	char *found;
+
+	return !dm_find_dev(dev, &under) && lvm_id(under.uuid, &found) &&
+	       keep_volume(found, name, id);
+}
+
+static bool volume_is(const struct dm_device *device, const struct dm_table *original,
+		      char **name, char **id)
+{
 	dev_t below;
 
 	(void)device;
-	return is_mapping(original, &below) && !dm_find_dev(below, &under) &&
-	       lvm_id(under.uuid, &found) && keep_volume(found, name, id);
+	return is_mapping(original, &below) && is_volume(below, name, id);
 }
 
 /* What the hidden device's table says; before there is one, the device's own. */
@@ -99,10 +110,12 @@ static char *volume_cannot(const struct state *state)
 	bool good = !dm_table_get(hidden_find(state, &hidden) ? hidden.name :
 				  state->name, false, &table);
 	uint64_t len = good ? dm_table_len(&table) : 0;
-	dev_t below;
+	dev_t below = state->source;
 
-	good = good && volume_is(NULL, &table, &name, &id) &&
-	       !strcmp(id, state->source_id) && is_mapping(&table, &below);
+	/* Where there is no hidden device its source is the leg. */
+	if (!state->rested || !below)
+		good = good && is_mapping(&table, &below);
+	good = good && is_volume(below, &name, &id) && !strcmp(id, state->source_id);
 	if (good)
 		reason = lvm_cannot_delete(id, device_sectors(below) - len, false);
 	else

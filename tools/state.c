@@ -161,6 +161,7 @@ char *state_to_text(const struct state *state)
 	put_named(o, "metadata", &state->metadata);
 	put_object(o, "dest_object", &state->object);
 	put_bool(o, "pinned", state->pinned);
+	put_bool(o, "rested", state->rested);
 	put_bool(o, "delete_source", state->delete_source);
 	put_bool(o, "delete_dest", state->delete_dest);
 	put_number(o, "rate", (int64_t)state->rate);
@@ -321,6 +322,7 @@ static void read_state(struct reader *r, struct state *state)
 	get_named(r, "metadata", false, &state->metadata);
 	get_object(r, "dest_object", &state->object);
 	state->pinned = get_bool(r, "pinned");
+	state->rested = get_bool(r, "rested");
 	state->delete_source = get_bool(r, "delete_source");
 	state->delete_dest = get_bool(r, "delete_dest");
 	state->rate = get_count(r, "rate");

@@ -57,6 +57,7 @@ struct state {
 	struct named_dev dest, metadata;
 	struct dest_object object;	/* of the dest */
 	bool pinned, delete_source, delete_dest;
+	bool rested;			/* on a pinned target that was left of another migration */
 	/* The options of the table line. */
 	uint64_t rate;			/* KiB/s, 0: none */
 	uint64_t region_size;		/* sectors, 0: the target's own */

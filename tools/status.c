@@ -256,6 +256,17 @@ bool linear_parse(const char *text, struct place *place)
 	return parse_place(&words, place) && !place->dropped && no_more(&words);
 }
 
+bool rest_parse(const char *type, const char *text, struct place *on)
+{
+	struct target_line line;
+
+	if (strcmp(type, TARGET_PINNED) || target_line_parse(text, &line) ||
+	    !line.leg[SOURCE].dropped || line.leg[DEST].dropped)
+		return false;
+	*on = line.leg[DEST];
+	return true;
+}
+
 bool is_our_type(const char *type)
 {
 	return !strcmp(type, TARGET) || !strcmp(type, TARGET_PINNED);

@@ -68,6 +68,9 @@ const char *target_line_parse(const char *text, struct target_line *line);
 /* "MAJOR:MINOR OFFSET", the parameters of a linear line. */
 bool linear_parse(const char *text, struct place *place);
 
+/* The line of a pinned target that is nothing but a mapping of @on any more. */
+bool rest_parse(const char *type, const char *text, struct place *on);
+
 /* A decimal number and nothing else. */
 bool number_parse(const char *text, uint64_t *number);
 /* MAJOR:MINOR and nothing else. */

@@ -35,11 +35,6 @@ m_poke()	# m_poke MIB: 4 KiB there, where the load does not come
 		seek=$(($1 * 256)) oflag=direct conv=notrunc 2>/dev/null
 }
 
-m_copy_rate()
-{
-	lm_msg m copy_rate "$1"
-}
-
 m_degrade()	# m_degrade LEG: it fails a write, and works again
 {
 	leg_fail_all "$1"
@@ -183,8 +178,8 @@ m_leave()
 {
 	case "$(lm_field m phase)" in
 	aborted | committed) ;;
-	degraded) lm_reattach m && m_copy_rate 0 && lm_msg m resume ;;
-	*) m_copy_rate 0 && lm_msg m resume ;;
+	degraded) lm_reattach m && lm_msg m copy_rate 0 && lm_msg m resume ;;
+	*) lm_msg m copy_rate 0 && lm_msg m resume ;;
 	esac
 	lm_wait_phase m "$1"
 	load_stop >/run/stopped || { cat /run/stopped; die "see above"; }

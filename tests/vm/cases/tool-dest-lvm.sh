@@ -4,8 +4,8 @@
 # with the real lvm2. Thick and thin; what cannot be made is refused and changes
 # nothing; a start that fails half-way, or is killed, leaves no volume. The source is a
 # volume under a mapping, or the device itself, which goes on under load while lvm2
-# forgets it; pinned, lvm2 cannot put its old table back. What is no plain volume is
-# not deleted.
+# forgets it, and cannot put its old table back; it is moved again from there, and an
+# abort leaves it where it is. What is no plain volume is not deleted.
 #
 # vm: livemigrate=sanitized disks=64M,40M,16M,8M timeout=300 mem=640
 # vm: files=tests/vm/legs.sh,tests/vm/tool.sh bins=lvm modules=dm-thin-pool,dm-snapshot
@@ -76,9 +76,10 @@ answers 1 'nothing has changed' start plain --to vg1/new --metadata /dev/vdd
 [ "$(volumes)" = "$before" ] || die "there are now: $(volumes)"
 all_clear
 
-note "--- the device is the volume itself, pinned, under load"
+note "--- the device is the volume itself, under load"
+kept 2 '--pinned and --unpinned contradict' start vg0/vm1 --to vg1/new --pinned --unpinned
 load_start /dev/vg0/vm1 --rate 200 --mix w=60,r=40
-tool start vg0/vm1 --to vg1/new --pinned
+tool start vg0/vm1 --to vg1/new
 lvm lvs --noheadings -o lv_tags vg1/new 2>/dev/null | grep -q 'livemigrate,livemigrate-[0-9a-f]' || die "no tags: $(lvm lvs -o lv_tags vg1/new)"
 answers 0 'made for it: vg1/new' status vg0/vm1
 tool wait vg0/vm1
@@ -91,12 +92,31 @@ grep -q 'the source, the logical volume vg0/vm1, is deleted' /run/out || die "it
 [ "$(volumes)" = "vg0/below vg1/new" ] || die "there are now: $(volumes)"
 [ -z "$(lvm lvs --noheadings -o lv_tags vg1/new 2>/dev/null | tr -d ' ')" ] || die "it keeps its tags"
 load_alive
+
+note "--- and moved again, from the target that it rests on"
+resting=$(dmsetup table vg0-vm1)
+[ "${resting#*livemigrate-pin - 0 }" != "$resting" ] || die "its table is $resting"
+kept 3 'vg0-vm1 is pinned since it was moved last' start vg0-vm1 --to vg0/back --unpinned
+tool start vg0-vm1 --to vg0/back
+tool wait vg0-vm1
+tool cutover vg0-vm1
+tool failback vg0-vm1
+tool abort vg0-vm1 --delete-dest
+[ "$(dmsetup table vg0-vm1)" = "$resting" ] || die "its table is $(dmsetup table vg0-vm1)"
+[ "$(volumes)" = "vg0/below vg1/new" ] || die "there are now: $(volumes)"
+[ -z "$(ls /var/lib/livemigrate/*.json 2>/dev/null)" ] || die "a record is left"
+load_alive
+tool run vg0-vm1 --to vg0/back --delete-source >/run/out
+cat /run/out
+grep -q 'the source, the logical volume vg1/new, is deleted' /run/out || die "it does not say so"
+[ "$(volumes)" = "vg0/back vg0/below" ] || die "there are now: $(volumes)"
+load_alive
 load_stop
-load_check /dev/vg1/new
+load_check /dev/vg0/back
 load_check /dev/mapper/vg0-vm1
 dmsetup remove vg0-vm1
 all_clear
-vm_lvm lvremove -y vg1/new
+vm_lvm lvremove -y vg0/back
 
 note "--- the same, left as it was, and removed as it is told"
 vm_lvm lvcreate -y -L 8M -n vm2 vg0
