@@ -735,7 +735,7 @@ struct lm_req {
 };
 
 /**
- * struct lm_io - what mirror.c keeps with each bio of the guest.
+ * struct lm_io - what is kept with each bio of the guest.
  * @range: what a write holds, or the chunk's part where a walk is.
  * @leg: where the guest's own bio goes.
  * @flags: its bi_flags as it came.
@@ -769,6 +769,10 @@ struct lm_io {
 	};
 	struct lm_req *req;
 };
+
+/* dm keeps it in front of the bio. */
+#define lm_io(bio)	((struct lm_io *)dm_per_bio_data(bio, sizeof(struct lm_io)))
+#define lm_io_bio(io)	dm_bio_from_per_bio_data(io, sizeof(struct lm_io))
 
 #define LM_NR_JOBS	8
 /* The most that one job copies, unless a region is larger. */
@@ -936,6 +940,15 @@ void lm_backlog_send_whole(struct lm_target *t, enum lm_leg leg, struct bio *bio
 bool lm_backlog_has_room(struct lm_target *t, bool waits);
 void lm_backlog_await(struct lm_target *t);
 bool lm_sent_again(struct lm_sent *sent, struct lm_target *t, struct bio *bio);
+
+/* whole.c: the guest's bios that go to one leg as they are. */
+void lm_whole_init(struct lm_target *t);
+bool lm_in_worker(void);
+void lm_whole_detach(struct bio *bio);
+bool lm_whole_begin(struct lm_io *io, struct bio *bio, enum lm_leg leg);
+bool lm_whole_again(struct lm_io *io, struct bio *bio, blk_status_t status);
+int lm_whole_read(struct lm_io *io, struct bio *bio);
+int lm_whole_read_end(struct lm_io *io, struct bio *bio, blk_status_t status);
 
 /* mirror.c: the guest's bios. */
 int lm_mirror_init(struct lm_target *t, char **error);

@@ -2,8 +2,7 @@
 /*
  * The guest's bios.
  *
- * A read goes to the active leg as it is, without lock or allocation.  If that
- * leg fails it, and the other one holds the same, the other one is asked.
+ * A read goes to the active leg as it is (whole.c).
  *
  * A write goes like this:
  *
@@ -36,39 +35,9 @@
 /* One would do, were it not for those that a hung leg keeps. */
 #define LM_MIN_REQS	16
 
-static struct lm_io *lm_io(struct bio *bio)
-{
-	return dm_per_bio_data(bio, sizeof(struct lm_io));
-}
-
-static struct bio *lm_io_bio(struct lm_io *io)
-{
-	return dm_bio_from_per_bio_data(io, sizeof(struct lm_io));
-}
-
 /* ------------------------------------------------------------------------
  * Waiting and ending
  */
-
-/*
- * A bio that goes to a leg from elsewhere than map(): whoever submitted it is not
- * there to be told that it would have to wait, nor may the leg be polled for it
- * before it was sent.
- */
-static void lm_bio_detach(struct bio *bio)
-{
-	bio->bi_opf &= ~REQ_NOWAIT;
-	bio_clear_polled(bio);
-}
-
-/*
- * Is this a worker's thread?  dm's own, for which suspend waits, sends the data that
- * comes with a flush, and what came while suspended: it must not sleep in a leg.
- */
-static bool lm_in_worker(void)
-{
-	return current->flags & PF_WQ_WORKER;
-}
 
 /* Let the worker take @io on, which makes nobody wait.  Any context. */
 static void lm_io_queue(struct lm_io *io)
@@ -77,7 +46,7 @@ static void lm_io_queue(struct lm_io *io)
 	struct lm_target *t = io->t;
 	unsigned long flags;
 
-	lm_bio_detach(bio);
+	lm_whole_detach(bio);
 	spin_lock_irqsave(&t->lock, flags);
 	bio_list_add(&t->submits, bio);
 	queue_work(t->submit_wq, &t->submit_work);
@@ -141,69 +110,6 @@ static void lm_io_end(struct lm_io *io, blk_status_t status)
 	io->kind = LM_IO_PASSED;
 	bio->bi_status = status;
 	bio_endio(bio);
-}
-
-/* ------------------------------------------------------------------------
- * The guest's own bio, sent to one leg
- */
-
-/*
- * Send @bio, whose io's @leg and @iter are set, when there is room.  It may have been
- * sent before, split there, and answered in part; dm-raid1 repeats bios like this.
- */
-static void lm_own_send_late(struct lm_io *io, struct bio *bio)
-{
-	struct lm_target *t = io->t;
-
-	/* Not bio_set_dev(): for the cgroup dm cares, when it is sent. */
-	bio->bi_flags = io->flags;
-	bio_clear_flag(bio, BIO_REMAPPED);
-	bio->bi_bdev = lm_leg_bdev(t, io->leg);
-	atomic_set(&bio->__bi_remaining, 1);
-	bio->bi_status = BLK_STS_OK;
-	bio->bi_iter = io->iter;
-	bio->bi_iter.bi_sector += t->start[io->leg];
-	lm_bio_detach(bio);
-	lm_backlog_send_whole(t, io->leg, bio);
-}
-
-/*
- * Prepare @bio for @leg, which may lack what the source can do.  False if it is under
- * way already.
- */
-static bool lm_own_begin(struct lm_io *io, struct bio *bio, enum lm_leg leg)
-{
-	struct block_device *bdev = lm_leg_bdev(io->t, leg);
-
-	io->leg = leg;
-	io->flags = bio->bi_flags;
-	io->iter = bio->bi_iter;
-	if ((bio->bi_opf & REQ_POLLED) && !lm_bdev_polls(bdev))
-		bio_clear_polled(bio);
-	if (unlikely((bio->bi_opf & REQ_NOWAIT) && !bdev_nowait(bdev))) {
-		lm_own_send_late(io, bio);
-		return false;
-	}
-	bio_set_dev(bio, bdev);
-	bio->bi_iter.bi_sector += io->t->start[leg];
-	return true;
-}
-
-/*
- * Has @bio come back because there was no room?  Then it waits for some here.  The
- * guest could repeat it only within the call that submitted it, and that may be over:
- * dm ends what it has split when the last part has ended, and repeats by itself what
- * is polled.
- */
-static bool lm_own_again(struct lm_io *io, struct bio *bio, blk_status_t status)
-{
-	if (likely(!status || !(bio->bi_opf & REQ_NOWAIT)))
-		return false;
-	/* Something beneath may not know NOWAIT, whatever the leg says. */
-	if (status != BLK_STS_AGAIN && status != BLK_STS_NOTSUPP)
-		return false;
-	lm_own_send_late(io, bio);
-	return true;
 }
 
 /* ------------------------------------------------------------------------
@@ -502,7 +408,7 @@ static void lm_write_both(struct lm_io *io, struct bio *bio, bool worker)
 static void lm_write_sole(struct lm_io *io, struct bio *bio)
 {
 	io->kind = LM_IO_SOLE;
-	if (lm_own_begin(io, bio, ilog2(io->legs)))
+	if (lm_whole_begin(io, bio, ilog2(io->legs)))
 		dm_submit_bio_remap(bio, NULL);
 }
 
@@ -858,107 +764,6 @@ static int lm_map_flush(struct lm_io *io, struct bio *bio)
 }
 
 /* ------------------------------------------------------------------------
- * Reads
- */
-
-static int lm_map_read(struct lm_io *io, struct bio *bio)
-{
-	io->kind = LM_IO_READ;
-	if (lm_in_worker())
-		bio->bi_opf |= REQ_NOWAIT;
-	return lm_own_begin(io, bio, lm_phase_read_begin(io->t->m)) ?
-		DM_MAPIO_REMAPPED : DM_MAPIO_SUBMITTED;
-}
-
-/* An error that the other leg would give as well, or that is none. */
-static bool lm_read_is_hopeless(blk_status_t status)
-{
-	return status == BLK_STS_AGAIN || status == BLK_STS_NOTSUPP ||
-	       blk_status_to_errno(status) == -EINVAL;
-}
-
-static void lm_rescue_endio(struct bio *clone)
-{
-	struct lm_io *io = clone->bi_private;
-	blk_status_t status = clone->bi_status;
-	enum lm_leg leg = lm_other_leg(io->leg);
-
-	bio_put(clone);
-	if (status)
-		lm_migration_error(io->t->m, leg, 'r', io->iter.bi_sector,
-				   blk_status_to_errno(status));
-	lm_phase_rescue_end(io->t->m, leg, io->counted);
-	lm_io_end(io, status);
-}
-
-/* Ask the other leg for what @io's leg could not read. */
-static void lm_rescue(struct lm_io *io, struct bio *bio)
-{
-	enum lm_leg leg = lm_other_leg(io->leg);
-	struct lm_target *t = io->t;
-	sector_t start = io->iter.bi_sector;
-	struct bio *clone;
-
-	if (!lm_phase_rescue_begin(t->m, io->leg, start,
-				   start + (io->iter.bi_size >> SECTOR_SHIFT),
-				   &io->counted)) {
-		lm_io_end(io, io->status);
-		return;
-	}
-	clone = bio_alloc_clone(lm_leg_bdev(t, leg), bio, GFP_NOIO, &t->bios);
-	/* Both may lie on one partition, and the clone's sector is the leg's. */
-	bio_clear_flag(clone, BIO_REMAPPED);
-	clone->bi_opf = REQ_OP_READ | (bio->bi_opf & REQ_SYNC);
-	clone->bi_iter = io->iter;
-	clone->bi_iter.bi_sector += t->start[leg];
-	clone->bi_private = io;
-	clone->bi_end_io = lm_rescue_endio;
-	/* Nothing else is to be read of a leg that has failed but this. */
-	if (io->counted)
-		dm_submit_bio_remap(bio, clone);
-	else
-		lm_backlog_send_own(t, leg, clone);
-}
-
-static void lm_rescue_work(struct work_struct *work)
-{
-	struct lm_target *t = container_of(work, struct lm_target, rescue_work);
-	struct bio_list bios;
-	struct bio *bio;
-
-	spin_lock_irq(&t->lock);
-	bios = t->rescues;
-	bio_list_init(&t->rescues);
-	spin_unlock_irq(&t->lock);
-
-	while ((bio = bio_list_pop(&bios)))
-		lm_rescue(lm_io(bio), bio);
-}
-
-static int lm_read_end(struct lm_io *io, struct bio *bio, blk_status_t status)
-{
-	struct lm_target *t = io->t;
-	unsigned long flags;
-
-	if (likely(!status) || lm_read_is_hopeless(status)) {
-		lm_phase_io_end(t->m, LM_LEG_MASK(io->leg));
-		return DM_ENDIO_DONE;
-	}
-	/* Else it may never have been sent. */
-	if (!percpu_ref_is_dying(&t->m->phase.leg[io->leg].ref))
-		lm_migration_error(t->m, io->leg, 'r', io->iter.bi_sector,
-				   blk_status_to_errno(status));
-	lm_phase_io_end(t->m, LM_LEG_MASK(io->leg));
-	io->status = status;
-
-	spin_lock_irqsave(&t->lock, flags);
-	bio_list_add(&t->rescues, bio);
-	queue_work(t->done_wq, &t->rescue_work);
-	spin_unlock_irqrestore(&t->lock, flags);
-	return DM_ENDIO_INCOMPLETE;
-}
-
-/* ------------------------------------------------------------------------
  * The target's map and end_io, and the worker
  */
 
@@ -975,7 +780,7 @@ static bool lm_map_final(struct lm_io *io, struct bio *bio, int *r)
 		     (bio_op(bio) == REQ_OP_WRITE_ZEROES && !lm_leg_zeroes(t, leg))))
 		return false;
 	io->kind = LM_IO_FINAL;
-	*r = lm_own_begin(io, bio, leg) ? DM_MAPIO_REMAPPED : DM_MAPIO_SUBMITTED;
+	*r = lm_whole_begin(io, bio, leg) ? DM_MAPIO_REMAPPED : DM_MAPIO_SUBMITTED;
 	return true;
 }
 
@@ -1012,7 +817,7 @@ int lm_mirror_map(struct lm_target *t, struct bio *bio)
 
 	switch (bio_op(bio)) {
 	case REQ_OP_READ:
-		return lm_map_read(io, bio);
+		return lm_whole_read(io, bio);
 	case REQ_OP_WRITE:
 		if (bio->bi_opf & REQ_PREFLUSH)
 			return lm_map_flush(io, bio);
@@ -1042,13 +847,13 @@ int lm_mirror_end_io(struct lm_target *t, struct bio *bio, blk_status_t *error)
 
 	switch (io->kind) {
 	case LM_IO_READ:
-		if (lm_own_again(io, bio, *error))
+		if (lm_whole_again(io, bio, *error))
 			return DM_ENDIO_INCOMPLETE;
-		return lm_read_end(io, bio, *error);
+		return lm_whole_read_end(io, bio, *error);
 	case LM_IO_FINAL:
-		return lm_own_again(io, bio, *error) ? DM_ENDIO_INCOMPLETE : DM_ENDIO_DONE;
+		return lm_whole_again(io, bio, *error) ? DM_ENDIO_INCOMPLETE : DM_ENDIO_DONE;
 	case LM_IO_SOLE:
-		if (lm_own_again(io, bio, *error))
+		if (lm_whole_again(io, bio, *error))
 			return DM_ENDIO_INCOMPLETE;
 		io->kind = LM_IO_PASSED;
 		/* Its bits are clear already, and the error is the guest's. */
@@ -1104,11 +909,10 @@ int lm_mirror_init(struct lm_target *t, char **error)
 	int r;
 
 	spin_lock_init(&t->lock);
+	lm_whole_init(t);
 	INIT_LIST_HEAD(&t->flush_list);
 	bio_list_init(&t->submits);
-	bio_list_init(&t->rescues);
 	INIT_WORK(&t->submit_work, lm_submit_work);
-	INIT_WORK(&t->rescue_work, lm_rescue_work);
 
 	/* All that the worker can need for one bio. */
 	r = mempool_init_page_pool(&t->pages, LM_CHUNK_PAGES, 0);

@@ -122,10 +122,15 @@ kmsg_since()
 	fi | grep -E 'device-mapper|livemigrate' || :
 }
 
-# expect_kmsg REGEX: such a line must be there.
+kmsg_has_()
+{
+	kmsg_since | grep -qE "$1"
+}
+
+# expect_kmsg REGEX: such a line must be there, or come at once: workers write some.
 expect_kmsg()
 {
-	kmsg_since | grep -qE "$1" ||
+	wait_until 5 kmsg_has_ "$1" ||
 		die "no line in the kernel's log matches '$1'; there are: $(kmsg_since | tail -n 5)"
 }
 

@@ -56,7 +56,12 @@ left_alone()
 	kmsg_since | grep -q 'source cannot be read at sector 10248'
 }
 wait_until 20 left_alone || die "it is tried for ever"
-[ "$(dmsetup info -c --noheadings -o events m)" -gt "$event" ] || die "there was no event"
+# A worker raises it.
+told()
+{
+	[ "$(dmsetup info -c --noheadings -o events m)" -gt "$event" ]
+}
+wait_until 5 told || die "there was no event"
 errors=$(lm_field m read_errors)
 sleep 3
 lm_is m read_errors "$errors" || die "it is still being tried"
