@@ -760,6 +760,14 @@ static void lm_copier_restart(struct lm_copier *c)
 	c->pace.next = 0;
 }
 
+/* Reads have failed: how long to wait, however often we are kicked.  Jiffies. */
+static unsigned long lm_copier_retry_delay(const struct lm_copier *c)
+{
+	unsigned long now = jiffies;
+
+	return c->careful && time_before(now, c->retry_at) ? c->retry_at - now : 0;
+}
+
 /* Give back what only a pass under way needs. */
 static void lm_copier_trim(struct lm_copier *c)
 {
@@ -821,6 +829,7 @@ static bool lm_copier_sweep_ended(struct lm_target *t)
 	c->careful = errors;
 	c->errors = false;
 	if (errors) {
+		c->retry_at = jiffies + LM_RETRY_DELAY;
 		queue_delayed_work(t->done_wq, &c->work, LM_RETRY_DELAY);
 		return false;
 	}
@@ -861,6 +870,7 @@ static void lm_copier_work(struct work_struct *work)
 			lm_copier_restart(c);
 			lm_unread_retry(m);
 		}
+		delay = max(delay, lm_copier_retry_delay(c));
 		if (delay) {
 			queue_delayed_work(t->done_wq, &c->work, delay);
 			break;

@@ -801,6 +801,7 @@ struct lm_pace {
  * @stopped: suspended.
  * @errors: this sweep had a read, or a flush, that failed.
  * @careful: the last one had: copy region by region.
+ * @retry_at: and no sooner than then, jiffies.
  * @busy: jobs and flushes that still use the instance.
  * @started: this sweep has had a job.
  * @pace: when the next job may start.
@@ -816,6 +817,7 @@ struct lm_copier {
 	bool stopped;
 	bool errors;
 	bool careful;
+	unsigned long retry_at;
 	bool flush_syncs;
 	atomic_t busy;
 	wait_queue_head_t idle;

@@ -32,6 +32,7 @@ leg_make dst /dev/vdb
 bad=$((5 * 2048 + 8))
 leg_break_part src $bad 8
 
+began=$(cut -d ' ' -f 1 /proc/uptime)
 lm_create m /dev/mapper/src /dev/mapper/dst
 wait_until 20 sh -c '. /vm/lib.sh; [ "$(lm_field m done)" -eq $(($(lm_field m total) - 1)) ]' ||
 	die "the copier does not go on around a bad region: $(dmsetup status m)"
@@ -56,6 +57,10 @@ left_alone()
 	kmsg_since | grep -q 'source cannot be read at sector 10248'
 }
 wait_until 20 left_alone || die "it is tried for ever"
+left=$(kmsg_since | sed -n 's/^\[ *\([0-9.]*\)\].*source cannot be read at sector 10248.*/\1/p')
+note "left alone after $(echo "$began $left" | awk '{ print $2 - $1 }') s"
+# Five tries, a second apart.
+echo "$began $left" | awk '{ exit $2 - $1 < 3.8 }' || die "the tries come too fast"
 # A worker raises it.
 told()
 {
