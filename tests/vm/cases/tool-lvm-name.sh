@@ -104,7 +104,8 @@ first_boot()
 		device=$(recorded)
 		if [ -n "$device" ] && [ $((n % 2)) -eq 0 ] &&
 			livemigrate failback "$device" >/dev/null 2>&1; then
-			tool abort "$device" --delete-dest >/dev/null
+			# The record has gone with its device.
+			tool abort "$(recorded)" --delete-dest >/dev/null
 			[ "$(volumes)" = "vg0/vm-1" ] || die "there are now: $(volumes)"
 			[ -e /dev/mapper/vg0-vm--1 ] || die "the device has another name"
 			is vg0/vm-1
