@@ -15,7 +15,6 @@
 #include "restore.h"
 #include "say.h"
 #include "source-kind.h"
-#include "volume-name.h"
 #include "wait.h"
 
 #include <errno.h>
@@ -231,8 +230,6 @@ static int resume_absent(struct migration *m)
 {
 	if (m->state->step == STEP_COMMIT && disk_is_kept(m->state))
 		return restore_on_dest(m->state);
-	if (m->state->step == STEP_COMMIT && volume_name_moves(m->state))
-		return end_by_taking_dest(m);
 	if (m->state->step != STEP_START &&
 	    (m->state->step != STEP_RUN || !m->state->metadata.path))
 		return want_running(m);

@@ -9,7 +9,6 @@
 #include "message.h"
 #include "say.h"
 #include "source-kind.h"
-#include "volume-name.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -48,20 +47,6 @@ static int record(struct migration *m, enum step step, bool told)
 	return state_save(m->state);
 }
 
-/* The name of a volume that is not let go of after all. */
-static int restore_name(struct migration *m)
-{
-	struct dm_device now;
-	int code = volume_name_restore(m->state);
-
-	if (!code && m->exists && !dm_find_dev(m->device.dev, &now) &&
-	    strcmp(now.name, m->device.name)) {
-		m->device = now;
-		code = state_rename(m->state, now.name);
-	}
-	return code;
-}
-
 /*
  * The kernel answers EBUSY when it has begun and cannot end yet, and when it is
  * asked again it says that that is under way.
@@ -78,8 +63,6 @@ static int tell(struct migration *m, const struct end *end)
 		return record(m, end->step, true);
 	code = message_refused(m, end->message, err, why);
 	/* As it was: nothing has begun. */
-	if (end->step == STEP_COMMIT)
-		restore_name(m);
 	m->state->delete_source = false;
 	m->state->delete_dest = false;
 	if (m->state->adopted)
@@ -112,19 +95,6 @@ static int await_drop(struct migration *m, const struct end *end)
 	return code;
 }
 
-/* If its name cannot be changed the source is not let go of. */
-static int step_aside(struct migration *m)
-{
-	int code = volume_name_step_aside(m);
-
-	if (code) {
-		restore_name(m);
-		m->state->delete_source = false;
-		record(m, STEP_RUN, false);
-	}
-	return code;
-}
-
 /* From the record to the end of the leg. */
 static int drop(struct migration *m, const struct end *end)
 {
@@ -134,8 +104,6 @@ static int drop(struct migration *m, const struct end *end)
 		return record(m, end->step, true);
 	if (m->state->step != end->step || !m->state->told) {
 		code = record(m, end->step, false);
-		if (!code && end->step == STEP_COMMIT)
-			code = step_aside(m);
 		if (!code)
 			code = tell(m, end);
 		if (!code)
@@ -281,9 +249,6 @@ static int settle(struct migration *m)
 {
 	int code = record(m, STEP_COMMIT, true);
 
-	/* It may have been let go of by hand. */
-	if (!code)
-		code = volume_name_step_aside(m);
 	return code ? code : disk_follow(m->state);
 }
 
@@ -334,12 +299,6 @@ static int finish(struct migration *m, const struct end *end)
 	return code;
 }
 
-static void leave_source(const struct state *state)
-{
-	volume_name_retire(state);
-	source_kind_left(state);
-}
-
 int end_by_commit(struct migration *m)
 {
 	bool delete_source;
@@ -353,28 +312,12 @@ int end_by_commit(struct migration *m)
 		return code;
 	dest_keep(m->state);
 	/* The migration is over, whatever becomes of the source. */
-	code = volume_name_hand_over(m->state);
-	if (!code && delete_source)
+	if (delete_source)
 		code = source_kind_delete(m);
 	else
-		leave_source(m->state);
+		source_kind_left(m->state);
 	forgotten = state_forget(m->state);
 	return code ? code : forgotten;
-}
-
-int end_by_taking_dest(struct migration *m)
-{
-	int code = insert_undo(m->state);
-
-	if (!code)
-		code = volume_name_step_aside(m);
-	if (!code)
-		code = volume_name_hand_over(m->state);
-	if (code)
-		return code;
-	dest_keep(m->state);
-	leave_source(m->state);
-	return state_forget(m->state);
 }
 
 int end_by_abort(struct migration *m)
@@ -383,9 +326,7 @@ int end_by_abort(struct migration *m)
 
 	if (code || !m->state)
 		return code;
-	code = restore_name(m);
-	if (!code)
-		code = insert_undo(m->state);
+	code = insert_undo(m->state);
 	if (!code)
 		code = dest_drop(m->state);
 	return code ? code : state_forget(m->state);
@@ -393,11 +334,9 @@ int end_by_abort(struct migration *m)
 
 int end_by_forgetting(struct migration *m)
 {
-	struct state *state = m->state;
+	const struct state *state = m->state;
 	int code = insert_undo(state);
 
-	if (!code)
-		code = restore_name(m);
 	if (code)
 		return code;
 	if (state->step == STEP_START && state->object.fresh)

@@ -434,18 +434,14 @@ int lvm_serve(const struct state *state, char **node)
 int lvm_keep(const struct state *state)
 {
 	char *tag = format(TAG "-%s", state->id);
-	/* It may have been renamed since. */
-	char *now = lvm_name(state->object.id);
-	const char *name = now ? now : state->object.name;
 	const char *argv[] = { "lvm", "lvchange", "--deltag", TAG, "--deltag", tag,
-			       name, NULL };
+			       state->object.name, NULL };
 	char *why, *out = ask(argv, &why);
 
 	if (!out)
-		remark("%s keeps the tags %s and %s: %s.", name, TAG, tag, why);
+		remark("%s keeps the tags %s and %s: %s.", state->object.name, TAG, tag, why);
 	free(out);
 	free(why);
-	free(now);
 	free(tag);
 	return DONE;
 }
@@ -556,86 +552,4 @@ int lvm_delete(const char *id, bool own)
 	free(why);
 	volume_free(&v);
 	return code;
-}
-
-/* ------------------------------------------------------------------------
- * Names
- */
-
-static char *doubled(const char *name)
-{
-	char *text = alloc(2 * strlen(name) + 1), *to = text;
-
-	for (; *name; name++) {
-		if (*name == '-')
-			*to++ = '-';
-		*to++ = *name;
-	}
-	return text;
-}
-
-char *lvm_dm_name(const char *vg, const char *lv)
-{
-	char *a = doubled(vg), *b = doubled(lv), *name = format("%s-%s", a, b);
-
-	free(a);
-	free(b);
-	return name;
-}
-
-void lvm_find_device(const char *id, struct dm_device *device)
-{
-	char *uuid = format(PREFIX "%s", id);
-
-	if (dm_find_uuid(uuid, device))
-		memset(device, 0, sizeof(*device));
-	free(uuid);
-}
-
-bool lvm_exists(const char *vg, const char *lv)
-{
-	struct volume v;
-	char *why;
-	bool exists = !find_named(vg, lv, &v, &why);
-
-	volume_free(&v);
-	free(why);
-	return exists;
-}
-
-int lvm_rename(const char *vg, const char *from, const char *to, bool only_metadata)
-{
-	char *name = format("%s/%s", vg, from), *what = format("renamed to %s", to);
-	const char *argv[] = { "lvm", "lvrename", "--driverloaded",
-			       only_metadata ? "n" : "y", vg, from, to, NULL };
-	int code = run(argv, what, name);
-
-	free(what);
-	free(name);
-	return code;
-}
-
-void lvm_wake(const char *id)
-{
-	struct dm_device device;
-
-	if (!id)
-		return;
-	lvm_find_device(id, &device);
-	if (device.live && device.suspended)
-		dm_resume(device.name);
-}
-
-void lvm_retire(const char *vg, const char *lv)
-{
-	char *name = format("%s/%s", vg, lv);
-	const char *argv[] = { "lvm", "lvchange", "--setactivationskip", "y", "--addtag",
-			       TAG "-stale", name, NULL };
-	char *why, *out = ask(argv, &why);
-
-	if (!out)
-		remark("%s, which is stale, is made a device at each boot: %s.", name, why);
-	free(out);
-	free(why);
-	free(name);
 }

@@ -35,16 +35,4 @@ char *lvm_cannot_delete(const char *id, uint64_t left, bool own);
 /* An exit code, after a sentence. It may be gone already. */
 int lvm_delete(const char *id, bool own);
 
-/* Device mapper's name of a volume, to be freed; pure. */
-char *lvm_dm_name(const char *vg, const char *lv);
-/* The device with such an id; not live if there is none. */
-void lvm_find_device(const char *id, struct dm_device *device);
-bool lvm_exists(const char *vg, const char *lv);
-/* An exit code, after a sentence. @only_metadata: lvm2 does not look at its device. */
-int lvm_rename(const char *vg, const char *from, const char *to, bool only_metadata);
-/* lvm2 may have left its device suspended. NULL: there is none. */
-void lvm_wake(const char *id);
-/* Not to be activated but when it is asked for by name; tagged, too. */
-void lvm_retire(const char *vg, const char *lv);
-
 #endif

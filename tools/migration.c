@@ -5,7 +5,6 @@
 #include "group.h"
 #include "lock.h"
 #include "say.h"
-#include "volume-name.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -476,9 +475,6 @@ static char *note_absent(const struct migration *m)
 
 	if (m->state->step == STEP_COMMIT && disk_is_kept(m->state))
 		return format("%s, during commit: the newest data is on %s, unless that one failed in the same instant: \"livemigrate resume %s\" takes it, \"livemigrate abort --force %s\" and then \"livemigrate boot\" the old source",
-			      when, m->state->dest.path, name, name);
-	if (m->state->step == STEP_COMMIT && volume_name_moves(m->state))
-		return format("%s, during commit: the newest data is on %s, unless that one failed in the same instant: \"livemigrate resume %s\" gives it the volume's name, \"livemigrate abort --force %s\" leaves that with the old source",
 			      when, m->state->dest.path, name, name);
 	if (m->state->step == STEP_COMMIT)
 		return format("%s, during commit: the newest data may be on %s, and the old source stale; \"livemigrate abort --force %s\" forgets it",

@@ -6,7 +6,6 @@
 #include "lvm.h"
 #include "nbd.h"
 #include "say.h"
-#include "volume-name.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -418,6 +417,6 @@ void source_kind_left(const struct state *state)
 		say("%s: the source, %s %s, is left as it was.", state->name, kind->noun,
 		    state->source_object);
 	free(removal);
-	if (kind->caution && !volume_name_moves(state))
+	if (kind->caution)
 		say("%s: %s", state->name, kind->caution);
 }
