@@ -314,6 +314,17 @@ int cmd_resume(const struct request *r)
  * cutover and failback
  */
 
+/* An end that was cut off before the kernel heard of it: it is not meant any more. */
+static int withdraw(struct state *state)
+{
+	if (!state || state->told || state->step == STEP_RUN)
+		return DONE;
+	state->step = STEP_RUN;
+	state->delete_source = false;
+	state->delete_dest = false;
+	return state_save(state);
+}
+
 /*
  * The message itself is the test: a status that says "synced" may be out of date
  * when it is read. The lock is held for no longer than each try.
@@ -334,6 +345,8 @@ static int try_switch(const char *device, const char *message, bool last,
 		code = settle(m.state);
 	if (!code) {
 		err = message_try(&m, message, why, sizeof(why));
+		if (!err && strcmp(message, "verify"))
+			code = withdraw(m.state);
 		*again = err == EBUSY && !m.status.number[N_UNREADABLE] && !last;
 		if (err && !*again)
 			code = message_refused(&m, message, err, why);

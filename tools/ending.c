@@ -48,10 +48,19 @@ static int record(struct migration *m, enum step step, bool told)
 }
 
 /*
- * The kernel answers EBUSY when it has begun and cannot end yet, and when it is
- * asked again it says that that is under way.
+ * The kernel drops no leg that is active. So what is under way there may be the other
+ * end, and what is recorded could be taken for true by the next boot.
  */
-static int tell(struct migration *m, const struct end *end)
+static bool can_be(const struct migration *m, const struct end *end)
+{
+	return m->status.active != end->dropped;
+}
+
+/*
+ * The kernel answers EBUSY when it has begun and cannot end yet, and when it is
+ * asked again it says that that is under way. If it refuses, it is as it was @before.
+ */
+static int tell(struct migration *m, const struct end *end, enum step before)
 {
 	char why[512];
 	int err = message_try(m, end->message, why, sizeof(why));
@@ -59,17 +68,22 @@ static int tell(struct migration *m, const struct end *end)
 
 	if (!err)
 		return DONE;
-	if (err == EBUSY || strstr(why, "under way"))
+	if (can_be(m, end) && (err == EBUSY || strstr(why, "under way")))
 		return record(m, end->step, true);
 	code = message_refused(m, end->message, err, why);
-	/* As it was: nothing has begun. */
 	m->state->delete_source = false;
 	m->state->delete_dest = false;
 	if (m->state->adopted)
 		state_forget(m->state);
 	else
-		record(m, STEP_RUN, false);
+		record(m, before, before != STEP_RUN);
 	return code;
+}
+
+/* Somebody else may have ended it. */
+static bool is_waited_for(const struct migration *m, const struct end *end)
+{
+	return m->stage == RUNS && m->state && !is_over(m, end);
 }
 
 static int await_drop(struct migration *m, const struct end *end)
@@ -82,7 +96,7 @@ static int await_drop(struct migration *m, const struct end *end)
 	while (!code) {
 		events_arm();
 		migration_refresh(m);
-		if (m->stage != RUNS || is_over(m, end))
+		if (!is_waited_for(m, end))
 			break;
 		/* Whoever takes the lock meanwhile finds a record, and goes on with it. */
 		lock_release();
@@ -98,20 +112,22 @@ static int await_drop(struct migration *m, const struct end *end)
 /* From the record to the end of the leg. */
 static int drop(struct migration *m, const struct end *end)
 {
+	enum step before = m->state->told ? m->state->step : STEP_RUN;
 	int code = DONE;
 
 	if (is_over(m, end))
 		return record(m, end->step, true);
 	if (m->state->step != end->step || !m->state->told) {
-		code = record(m, end->step, false);
+		if (can_be(m, end))
+			code = record(m, end->step, false);
 		if (!code)
-			code = tell(m, end);
+			code = tell(m, end, before);
 		if (!code)
 			migration_refresh(m);
 	}
-	if (!code && m->stage == RUNS && !is_over(m, end))
+	if (!code && is_waited_for(m, end))
 		code = await_drop(m, end);
-	if (!code && m->stage == RUNS && !is_over(m, end))
+	if (!code && is_waited_for(m, end))
 		code = fail(FAILED, "%s: the kernel has taken %s, but status does not say so.",
 			    m->device.name, end->message);
 	return code;
@@ -278,6 +294,9 @@ static int finish(struct migration *m, const struct end *end)
 			disk_name_dest(m);
 		if (!code)
 			code = drop(m, end);
+		/* Somebody else has ended it while we waited. */
+		if (!code && !m->state)
+			return DONE;
 		if (!code && m->stage == RUNS && end == &by_commit)
 			code = settle(m);
 		if (!code && m->stage == RUNS)

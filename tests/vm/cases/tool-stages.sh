@@ -197,6 +197,9 @@ bg abort livemigrate abort vm1
 wait_until 10 grep -q 'is under way' /run/abort.log || die "it does not wait: $(cat /run/abort.log)"
 answers 0 'abort is under way, and I/O is still in flight' list
 bg_kill abort KILL
+# What is under way is not that.
+answers 3 'commit is refused' commit vm1
+answers 0 'abort is under way, and I/O is still in flight' list
 bg other livemigrate resume vm1
 wait_until 10 grep -q 'is under way' /run/other.log || die "the other does not wait: $(cat /run/other.log)"
 dmsetup resume dst
@@ -206,4 +209,44 @@ load_alive
 load_stop
 load_check /dev/vda
 dmsetup remove vm1
+
+note "--- a source that hangs while it is let go, and two wait for it; pinned"
+dmtable dst "0 65536 linear /dev/vdb 0"
+dmsetup create src --table "0 65536 linear /dev/vda 0"
+dmsetup create vm1 --table "0 65536 linear /dev/mapper/src 0"
+tool start vm1 --to /dev/mapper/dst --force --pinned --standby-timeout 1
+tool wait vm1
+tool cutover vm1
+dmsetup suspend --noflush --nolockfs src
+dd if=/dev/zero of=/dev/mapper/vm1 bs=4096 count=1 oflag=direct conv=notrunc 2>/dev/null
+lm_wait_phase vm1 degraded
+for waiter in one two; do
+	bg $waiter livemigrate commit vm1
+	wait_until 10 grep -q 'is under way' /run/$waiter.log || die "$waiter does not wait: $(cat /run/$waiter.log)"
+done
+answers 3 'abort is refused' abort vm1
+answers 0 'commit is under way, and I/O is still in flight' list
+dmsetup resume src
+bg_end one
+bg_end two
+[ -z "$(ls $STATES/*.json 2>/dev/null)" ] || die "a record is left"
+dmsetup table vm1 | grep -q 'livemigrate-pin - 0 ' || die "it does not rest: $(dmsetup table vm1)"
+
+note "--- a commit that was cut off, and is not meant any more"
+tool start vm1 --to /dev/mapper/src --force
+tool wait vm1
+tool cutover vm1
+export ASAN_OPTIONS=detect_leaks=0
+n=0
+until grep -q '"step": *"commit"' $STATES/vm1.json; do
+	n=$((n + 1))
+	kill_at $n commit vm1
+	[ $status -eq 99 ] || die "commit never begins"
+done
+[ "$(lm_field vm1 phase)" = switched ] || die "the kernel has been told: $(dmsetup status vm1)"
+tool failback vm1
+grep -q '"step": *"run"' $STATES/vm1.json || die "commit is recorded still: $(cat $STATES/vm1.json)"
+tool abort vm1
+dmsetup remove vm1
+dmsetup remove src
 dmsetup remove dst
