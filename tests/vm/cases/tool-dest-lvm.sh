@@ -7,7 +7,7 @@
 # forgets it, and cannot put its old table back; it is moved again from there, and an
 # abort leaves it where it is. What is no plain volume is not deleted.
 #
-# vm: livemigrate=sanitized disks=64M,40M,16M,8M timeout=300 mem=640
+# vm: livemigrate=sanitized disks=64M,40M,16M,8M timeout=400 mem=640
 # vm: files=tests/vm/legs.sh,tests/vm/tool.sh bins=lvm modules=dm-thin-pool,dm-snapshot
 # vm: dmesg-ok=thin: .* reached low water mark
 

@@ -9,7 +9,7 @@
 # Caught: abort of a renamed device, which lost sight of its record half-way;
 # a device made anew that was taken for the old one.
 #
-# vm: livemigrate=sanitized disks=32M,32M,32M,8M timeout=200
+# vm: livemigrate=sanitized disks=32M,32M,32M,8M timeout=300
 # vm: files=tests/vm/legs.sh,tests/vm/tool.sh modules=dm-flakey,dm-delay
 
 . /vm/lib.sh
