@@ -4,6 +4,38 @@
 # sets $answer, the seconds after which the leg answers, names this file in "files=",
 # and says ". hang.sh".
 
+# slow NAME MIB NANOSECONDS [ATTRIBUTE=VALUE...]: $slow, a null_blk disk which has room
+# for four at a time, each of which takes so long; what sysfs has of it: $slow_queue.
+slow()
+{
+	sl_name_=$1 sl_size_=$2 sl_time_=$3
+	shift 3
+	nullb "$sl_name_" "$sl_size_" irqmode=2 completion_nsec="$sl_time_" hw_queue_depth=4 \
+		submit_queues=1 queue_mode=2 "$@"
+	slow=$nullb_dev_
+	slow_queue=/sys/block/${slow#/dev/}/queue
+	# The block layer has a patience of its own.
+	echo 600000 >"$slow_queue/io_timeout"
+	[ "$(cat "$slow_queue/nr_requests")" -le 4 ] ||
+		die "null_blk has more room than asked for"
+}
+
+# hang_make MIB [ATTRIBUTE=VALUE...]: the same, $hang, which answers after $answer seconds.
+hang_make()
+{
+	hm_size_=$1
+	shift
+	slow hang "$hm_size_" $((answer * 1000000000)) "$@"
+	hang=$slow
+}
+
+# over NAME DISK: what lay on another disk lies on this one, without waiting.
+over()
+{
+	dmsetup load "$1" --table "0 $(sectors "/dev/mapper/$1") linear $2 0"
+	dmsetup resume --noflush --nolockfs "$1"
+}
+
 # clock_starts: for within
 clock_starts()
 {

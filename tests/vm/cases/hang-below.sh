@@ -20,23 +20,13 @@ answer=$((6 * SLOWNESS))	# seconds
 soon=$((4 * SLOWNESS))
 patience=$((1500 * SLOWNESS))
 
-nullb hang 64 irqmode=2 completion_nsec=$((answer * 1000000000)) hw_queue_depth=4 \
-	submit_queues=1 queue_mode=2 discard=1 cache_size=64
-# shellcheck disable=SC2154 # nullb sets it
-hang=$nullb_dev_
-queue=/sys/block/${hang#/dev/}/queue
-echo 600000 >"$queue/io_timeout"
-[ "$(cat "$queue/write_cache")" = "write back" ] || die "null_blk has no cache to flush"
-[ "$(cat "$queue/discard_max_bytes")" -gt 0 ] || die "null_blk takes no discards"
+hang_make 64 discard=1 cache_size=64
+# shellcheck disable=SC2154 # hang_make sets it
+[ "$(cat "$slow_queue/write_cache")" = "write back" ] || die "null_blk has no cache to flush"
+[ "$(cat "$slow_queue/discard_max_bytes")" -gt 0 ] || die "null_blk takes no discards"
 # Not every kernel has it.
-wbt=$(cat "$queue/wbt_lat_usec" 2>/dev/null || echo 0)
+wbt=$(cat "$slow_queue/wbt_lat_usec" 2>/dev/null || echo 0)
 [ "$wbt" -gt 0 ] || note "SKIPPED in part: there is no writeback throttling"
-
-over()	# over NAME DISK
-{
-	dmsetup load "$1" --table "0 131072 linear $2 0"
-	dmsetup resume --noflush --nolockfs "$1"
-}
 
 # writes: into twelve chunks, more than the leg has room for
 writes()

@@ -20,19 +20,9 @@ answer=$((6 * SLOWNESS))	# seconds
 soon=$((4 * SLOWNESS))
 patience=$((1500 * SLOWNESS))
 
-nullb hang 320 irqmode=2 completion_nsec=$((answer * 1000000000)) hw_queue_depth=4 \
-	submit_queues=1 queue_mode=2
-# shellcheck disable=SC2154 # nullb sets it
-hang=$nullb_dev_
-echo 600000 >"/sys/block/${hang#/dev/}/queue/io_timeout"
-[ "$(cat "/sys/block/${hang#/dev/}/queue/write_cache")" = "write through" ] ||
-	die "null_blk has a cache"
-
-over()	# over NAME DISK
-{
-	dmsetup load "$1" --table "0 655360 linear $2 0"
-	dmsetup resume --noflush --nolockfs "$1"
-}
+hang_make 320
+# shellcheck disable=SC2154 # hang_make sets it
+[ "$(cat "$slow_queue/write_cache")" = "write through" ] || die "null_blk has a cache"
 
 # force FILE: its new time is in the log when this ends.
 force()
@@ -58,8 +48,11 @@ for i in $(seq 300 307); do
 		oflag=direct conv=notrunc 2>/dev/null &
 	eval "writer_$i=$!"
 done
-wait_until 10 sh -c "[ \"\$(awk '{ print \$9 }' '/sys/block/${hang#/dev/}/stat')\" -ge 4 ]" ||
-	die "the source is not full"
+full()
+{
+	[ "$(awk '{ print $9 }' "$slow_queue/../stat")" -ge 4 ]
+}
+wait_until 10 full || die "the source is not full"
 for i in 1 2; do
 	force /mnt/file$i &
 	eval "forcer_$i=$!"

@@ -22,19 +22,9 @@ answer=$((7 * SLOWNESS))	# seconds
 soon=$((5 * SLOWNESS))		# by then all has gone on: the timeout, and to spare
 patience=$((1500 * SLOWNESS))
 
-slow()	# slow NAME NANOSECONDS
-{
-	nullb "$1" 64 irqmode=2 completion_nsec="$2" hw_queue_depth=4 submit_queues=1 \
-		queue_mode=2
-	# shellcheck disable=SC2154 # nullb sets it
-	dest=$nullb_dev_
-	# The block layer has a patience of its own.
-	echo 600000 >"/sys/block/${dest#/dev/}/queue/io_timeout"
-	[ "$(cat "/sys/block/${dest#/dev/}/queue/nr_requests")" -le 4 ] ||
-		die "null_blk has more room than asked for"
-}
-
-slow hang $((answer * 1000000000))
+hang_make 64
+# shellcheck disable=SC2154 # hang_make sets it
+dest=$hang
 
 note "-- direct writes, more than there is room for"
 lm_create m /dev/vda "$dest" paused standby_timeout $patience
@@ -83,7 +73,9 @@ dmsetup remove m
 nullb_remove hang
 
 note "-- slow, and no more than that"
-slow slow $((20 * 1000000))
+slow slow 64 $((20 * 1000000))
+# shellcheck disable=SC2154 # slow sets it
+dest=$slow
 lm_create m /dev/vda "$dest" paused standby_timeout $((3000 * SLOWNESS))
 # Some 200 a second are what it can do.
 fio --name=w --filename=/dev/mapper/m --rw=randwrite --bs=4k --ioengine=io_uring --direct=1 \
