@@ -12,6 +12,7 @@ slow()
 	shift 3
 	nullb "$sl_name_" "$sl_size_" irqmode=2 completion_nsec="$sl_time_" hw_queue_depth=4 \
 		submit_queues=1 queue_mode=2 "$@"
+	# shellcheck disable=SC2154 # nullb sets it
 	slow=$nullb_dev_
 	slow_queue=/sys/block/${slow#/dev/}/queue
 	# The block layer has a patience of its own.
@@ -25,7 +26,9 @@ hang_make()
 {
 	hm_size_=$1
 	shift
+	# shellcheck disable=SC2154 # the case sets it
 	slow hang "$hm_size_" $((answer * 1000000000)) "$@"
+	# shellcheck disable=SC2034 # the case uses it
 	hang=$slow
 }
 

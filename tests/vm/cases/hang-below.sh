@@ -16,6 +16,7 @@
 . /vm/lib.sh
 . hang.sh
 
+# shellcheck disable=SC2034 # hang.sh uses it
 answer=$((6 * SLOWNESS))	# seconds
 soon=$((4 * SLOWNESS))
 patience=$((1500 * SLOWNESS))
@@ -53,6 +54,7 @@ lm_create m /dev/vda /dev/mapper/leg standby_timeout $patience
 lm_wait_phase m synced 60
 lm_msg m copy_rate 2048
 lm_msg m verify
+# shellcheck disable=SC2154 # hang_make sets it
 over leg "$hang"
 [ "$(cat "/sys/block/dm-$(dmsetup info -c --noheadings -o minor leg)/queue/discard_max_bytes")" -gt 0 ] ||
 	die "the leg takes no discards"

@@ -16,12 +16,13 @@
 . /vm/lib.sh
 . hang.sh
 
+# shellcheck disable=SC2034 # hang.sh uses it
 answer=$((6 * SLOWNESS))	# seconds
 soon=$((4 * SLOWNESS))
 patience=$((1500 * SLOWNESS))
 
 hang_make 320
-# shellcheck disable=SC2154 # hang_make sets it
+# shellcheck disable=SC2154 # slow sets it
 [ "$(cat "$slow_queue/write_cache")" = "write through" ] || die "null_blk has a cache"
 
 # force FILE: its new time is in the log when this ends.
@@ -41,6 +42,7 @@ for i in 1 2 3; do
 	force /mnt/file$i
 done
 sync
+# shellcheck disable=SC2154 # hang_make sets it
 over leg "$hang"
 
 for i in $(seq 300 307); do

@@ -18,6 +18,7 @@
 . /vm/lib.sh
 . hang.sh
 
+# shellcheck disable=SC2034 # hang.sh uses it
 answer=$((7 * SLOWNESS))	# seconds
 soon=$((5 * SLOWNESS))		# by then all has gone on: the timeout, and to spare
 patience=$((1500 * SLOWNESS))

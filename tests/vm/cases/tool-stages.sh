@@ -241,6 +241,7 @@ n=0
 until grep -q '"step": *"commit"' $STATES/vm1.json; do
 	n=$((n + 1))
 	kill_at $n commit vm1
+	# shellcheck disable=SC2154 # kill_at sets it
 	[ $status -eq 99 ] || die "commit never begins"
 done
 [ "$(lm_field vm1 phase)" = switched ] || die "the kernel has been told: $(dmsetup status vm1)"
