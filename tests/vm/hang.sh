@@ -54,6 +54,16 @@ within()
 	[ "$took" -le "$2" ] || die "$1 took $took s, and the leg answers after $answer s: it was waited for"
 }
 
+# suspend_ends: it waits for nobody who sleeps in a leg; the case sets $soon.
+suspend_ends()
+{
+	clock_starts
+	timeout 60 dmsetup suspend m || die "suspend hangs"
+	# shellcheck disable=SC2154 # the case sets it
+	within "suspend" "$soon"
+	dmsetup resume m
+}
+
 # all_end WHAT NUMBER...: the processes in $WHAT_NUMBER have ended well.
 all_end()
 {

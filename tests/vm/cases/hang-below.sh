@@ -81,10 +81,7 @@ all_end trimmer 1 2 3 4 5 6
 all_end late 0 1 2 32 34 36 38
 within "all of it" $soon
 lm_is m phase degraded || die "not degraded: $(dmsetup status m)"
-clock_starts
-timeout 60 dmsetup suspend m || die "suspend hangs"
-within "suspend" $soon
-dmsetup resume m
+suspend_ends
 all_is_back 12
 lm_msg m abort
 dmsetup remove m
@@ -108,10 +105,7 @@ written 0
 within "writes before and after the cutover" $soon
 lm_is m phase degraded || die "not degraded: $(dmsetup status m)"
 lm_is m active dest || die "not on the dest: $(dmsetup status m)"
-clock_starts
-timeout 60 dmsetup suspend m || die "suspend hangs"
-within "suspend" $soon
-dmsetup resume m
+suspend_ends
 all_is_back 12
 dmsetup remove m
 dmsetup remove leg

@@ -67,10 +67,7 @@ force /mnt/file3
 within "the log of before the cutover, and after" $soon
 lm_is m phase degraded || die "not degraded: $(dmsetup status m)"
 lm_is m active dest || die "not on the dest: $(dmsetup status m)"
-clock_starts
-timeout 60 dmsetup suspend m || die "suspend hangs"
-within "suspend" $soon
-dmsetup resume m
+suspend_ends
 # shellcheck disable=SC2046
 all_end writer $(seq 300 307)
 umount /mnt
