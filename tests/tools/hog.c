@@ -14,8 +14,9 @@
 #define PAGE 4096
 #define WORDS (PAGE / sizeof(uint64_t))
 
-static const char usage[] = "usage: hog --mib N --seconds N\n"
-	"Writes and checks N MiB of its memory for so long. Exit 0 if all was right.";
+static const char usage[] = "usage: hog --mib N --seconds N [--rounds N]\n"
+	"Writes and checks N MiB of its memory for so long, and so many times (3) at\n"
+	"least. Exit 0 if all was right.";
 
 static uint64_t word(size_t page, uint64_t round, size_t i)
 {
@@ -41,7 +42,7 @@ static int check(const uint64_t *p, size_t page, uint64_t round)
 int main(int argc, char **argv)
 {
 	size_t mib = 0, seconds = 0, pages;
-	uint64_t round = 0;
+	uint64_t round = 0, rounds = 3;
 	uint64_t *mem;
 	time_t end;
 
@@ -50,6 +51,8 @@ int main(int argc, char **argv)
 			mib = strtoul(argv[i + 1], NULL, 10);
 		else if (!strcmp(argv[i], "--seconds"))
 			seconds = strtoul(argv[i + 1], NULL, 10);
+		else if (!strcmp(argv[i], "--rounds"))
+			rounds = strtoull(argv[i + 1], NULL, 10);
 	}
 	if (!mib || !seconds) {
 		fprintf(stderr, "%s\n", usage);
@@ -73,7 +76,7 @@ int main(int argc, char **argv)
 			for (size_t i = 0; i < WORDS; i++)
 				p[i] = word(page, round, i);
 		}
-	} while (time(NULL) < end || round < 3);
+	} while (time(NULL) < end || round < rounds);
 	for (size_t page = 0; page < pages; page++)
 		if (check(mem + page * WORDS, page, round))
 			return 1;

@@ -35,7 +35,7 @@ engines()
 
 begin()
 {
-	bg stamp stamp --dev /dev/mapper/m --state /run/state --learn --seconds 60 \
+	bg stamp stamp --dev /dev/mapper/m --state /run/state --learn --seconds $((60 * SLOWNESS)) \
 		--offset 20480 --size 8192 --bs 512:65536 --mix n=90,r=10
 	wait_until 20 test -s /run/stamp.log || die "the load does not begin"
 }

@@ -154,7 +154,7 @@ prints_not dest_zeroed
 dmsetup remove m
 
 note "-- copying"
-lm_create m /dev/vda /dev/vdb copy_rate 1024
+lm_create m /dev/vda /dev/vdb copy_rate $((1024 / SLOWNESS))
 saved=$(dmsetup table m)
 lm_wait_above m done 256
 was=$(lm_field m copied)
