@@ -207,6 +207,22 @@ lm_msg()
 	dmsetup message "$lm_name_" 0 "$*"
 }
 
+# lm_drop DEV abort|commit: the message, and until it is done. The kernel waits a second
+# for I/O in flight on the leg to drop, which is not enough where all is slow.
+lm_drop()
+{
+	lm_msg "$1" "$2" || {
+		[ "$SLOWNESS" -gt 1 ] || return 1
+		lm_dropping_=$1
+		wait_until 10 lm_dropped_
+	}
+}
+
+lm_dropped_()
+{
+	dmsetup status "$lm_dropping_" | grep -qE ' (aborted|committed) .* (A D|D A) '
+}
+
 # bg NAME CMD...: in the background; its words go to /run/NAME.log.
 bg()
 {

@@ -28,7 +28,7 @@
 
 M_S=/dev/vda M_D=/dev/vdb M_M=/dev/vdc M_S2=/dev/vdd M_D2=/dev/vde M_M2=/dev/vdf
 m_timeout=$((1000 * (3 + SLOWNESS) / 4))
-m_rate=$((512 / SLOWNESS))	# slow enough to stay in the phase for as long as a cell takes
+m_rate=$((SLOWNESS > 1 ? 16 : 512))	# slow enough to stay in the phase for as long as a cell takes
 
 m_poke()	# m_poke MIB: 4 KiB there, where the load does not come
 {
@@ -57,7 +57,7 @@ m_enter()
 	case "$1" in
 	copying | synced) ;;
 	degsource) m_degrade dst ;;
-	aborted) lm_msg m abort ;;
+	aborted) lm_drop m abort ;;
 	*) lm_msg m cutover ;;
 	esac
 	case "$1" in
@@ -68,7 +68,7 @@ m_enter()
 		dd if=/dev/urandom of=/dev/mapper/m bs=1M count=10 oflag=direct conv=notrunc 2>/dev/null
 		lm_reattach m
 		;;
-	committed) lm_msg m commit ;;
+	committed) lm_drop m commit ;;
 	esac
 	load_start /dev/mapper/m --mix w=55,r=25,z=5,f=8,u=7 --bs 512:64K --threads 2 \
 		--depth 4 --rate 400 --size 24576 --seed "$m_seed" --errors-ok "$2"

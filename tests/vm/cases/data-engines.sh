@@ -94,7 +94,7 @@ checked
 begin
 bg engines engines /dev/mapper/m 3
 sleep 0.5
-lm_msg m commit
+lm_drop m commit
 bg_end engines
 end
 [ "$(lm_field m phase)" = committed ] || die "not committed"

@@ -98,7 +98,7 @@ migrate()
 
 	bg rounds rounds 200
 	sleep 1
-	lm_msg m commit
+	lm_drop m commit
 	sleep 0.5
 	end_rounds 200
 	dmsetup status m

@@ -88,7 +88,7 @@ dd if=/dev/zero of=/dev/mapper/m bs=4k count=1 oflag=direct conv=notrunc 2>/dev/
 lm_is m phase degraded || die "not degraded: $(dmsetup status m)"
 no_room randread
 no_room randwrite
-lm_msg m abort
+lm_drop m abort
 lm_wait_phase m aborted
 no_room randread
 no_room randwrite

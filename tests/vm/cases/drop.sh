@@ -47,7 +47,7 @@ end()
 
 note "abort"
 create
-lm_msg m abort
+lm_drop m abort
 [ "$(lm_field m dest)" = D ] || die "abort of a healthy dest did not end at once"
 still vdb
 end /dev/vda
@@ -56,7 +56,7 @@ note "abort while copying"
 lm_create m /dev/vda /dev/vdb copy_rate 2048
 load_start /dev/mapper/m --mix w=70,r=20,f=5,u=5 --threads 2 --depth 8
 sleep 1
-lm_msg m abort
+lm_drop m abort
 lm_wait_phase m aborted 5
 still vdb
 end /dev/vda
@@ -65,7 +65,7 @@ note "commit"
 create
 lm_msg m cutover
 sleep 1
-lm_msg m commit
+lm_drop m commit
 [ "$(lm_field m source)" = D ] || die "commit did not drop a healthy source at once"
 still vda
 end /dev/vdb

@@ -117,7 +117,7 @@ lm_msg m failback
 leg_break dst
 load_start /dev/mapper/m --mix $mix --bs 512:256K --threads 2 --depth 4
 lm_wait_phase m degraded 10
-lm_msg m abort
+lm_drop m abort
 [ "$(lm_field m phase)" = aborted ] || die "not aborted"
 rest
 load_stop

@@ -58,7 +58,7 @@ for dest in vdb vdc vdd; do
 	note "aborted half-way, under load"
 	lm_create m /dev/vda /dev/$dest copy_rate 4096
 	load 2
-	lm_msg m abort
+	lm_drop m abort
 	dmsetup remove m
 
 	note "begun anew"
@@ -74,7 +74,7 @@ for dest in vdb vdc vdd; do
 	load 2
 	wait_until 30 lm_is m phase switched || die "not switched: $(dmsetup status m)"
 	clean /dev/mapper/m
-	lm_msg m commit
+	lm_drop m commit
 	load 2
 	clean /dev/mapper/m
 	clean /dev/$dest

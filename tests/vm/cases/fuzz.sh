@@ -29,7 +29,8 @@ lm_wait_phase m synced
 # The first ones fill caches that stay.
 dmfuzz --live m --source /dev/vdc --dest /dev/vdd --metadata /dev/vdf --tables 200 --messages 200
 before=$(in_use)
-dmfuzz --live m --source /dev/vdc --dest /dev/vdd --metadata /dev/vdf --tables 5000 --messages 5000
+dmfuzz --live m --source /dev/vdc --dest /dev/vdd --metadata /dev/vdf --tables $((5000 / SLOWNESS)) \
+	--messages $((5000 / SLOWNESS))
 sleep 0.5
 after=$(in_use)
 note "in use: $before KiB before, $after KiB after"

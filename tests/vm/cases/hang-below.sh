@@ -83,7 +83,7 @@ within "all of it" $soon
 lm_is m phase degraded || die "not degraded: $(dmsetup status m)"
 suspend_ends
 all_is_back 12
-lm_msg m abort
+lm_drop m abort
 dmsetup remove m
 over leg /dev/vdb
 dmsetup remove leg

@@ -171,7 +171,7 @@ lm_wait_phase m switched
 [ "$(lm_field m metadata)" = ok ] || die "the metadata was lost by a reload"
 
 note "commit is durable, and what it dropped cannot come back"
-lm_msg m commit
+lm_drop m commit
 crash
 lm_refused 'was committed and its source dropped' lm_create n $S2 $D2 metadata $M2
 lm_refused 'was committed and its source dropped' lm_create n $D2 $S2 metadata $M2
@@ -184,7 +184,7 @@ dmsetup remove m
 note "abort is, too"
 wipe $M
 lm_create m /dev/mapper/src $D metadata $M
-lm_msg m abort
+lm_drop m abort
 dmsetup remove m
 lm_refused 'was aborted and its dest dropped' lm_create n /dev/mapper/src $D metadata $M
 
@@ -306,7 +306,7 @@ write_at /dev/mapper/m 0 1
 wait_until 2 lm_is m metadata failed || die "a failed metadata device is not shown: $(dmsetup status m)"
 leg_heal meta
 kmsg_mark
-lm_msg m commit
+lm_drop m commit
 says_stale || die "the metadata does not say that it is stale"
 kmsg_since | grep 'do not use that again' && die "a warning for nothing"
 dmsetup remove m
@@ -318,7 +318,7 @@ lm_wait_phase m synced
 lm_msg m cutover
 leg_break meta
 kmsg_mark
-lm_msg m commit
+lm_drop m commit
 expect_kmsg 'commit goes on, but the metadata cannot tell of it: do not use that again'
 lm_is m phase committed || die "not committed: $(dmsetup status m)"
 dmsetup remove m

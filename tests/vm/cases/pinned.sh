@@ -82,7 +82,7 @@ legs_equal /dev/vda /dev/vdb
 only_itself
 lm_msg m cutover
 only_itself
-lm_msg m commit
+lm_drop m commit
 only_itself
 [ "$(lm_field m phase)" = committed ] || die "it is not committed"
 same_data "with the commit"

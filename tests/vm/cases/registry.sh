@@ -66,7 +66,7 @@ expect_kmsg 'a leg is in use by the migration of device 253:0'
 
 note "after commit: what follows must begin with the leg that is left"
 lm_msg m cutover
-lm_msg m commit
+lm_drop m commit
 expect_fail load "$(line "$b 0 $c 0" active dest)"
 expect_kmsg 'the new source must be that leg'
 expect_fail load "$(line "$a 0 $c 0")"
@@ -83,7 +83,7 @@ lm_wait_phase m synced
 legs_equal $b $a
 
 note "aborted, and once more to the same dest"
-lm_msg m abort
+lm_drop m abort
 load "$(line "$b 0 $a 0")"
 dmsetup resume m
 [ "$(lm_field m phase)" = aborted ] || die "a saved line undid the abort"

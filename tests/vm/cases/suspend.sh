@@ -142,7 +142,7 @@ legs_equal /dev/vda /dev/vdb
 dmsetup remove m
 
 note "-- copying, under load"
-rate=300
+rate=$((300 / SLOWNESS))
 lm_create m /dev/vda /dev/vdb copy_rate $rate
 # Where it does not write, it is left to the copier.
 load --size 12288

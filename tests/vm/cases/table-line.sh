@@ -227,7 +227,7 @@ own_line
 legs_equal /dev/vda /dev/vdb
 
 note "-- committed"
-lm_msg m commit
+lm_drop m commit
 phase_is committed
 touched=$(disk_stat /dev/vda write)
 adopts "$saved"
@@ -250,7 +250,7 @@ phase_is degraded
 own_line
 put 16
 [ "$(disk_stat /dev/vda write)" = "$touched" ] || die "a dropped source was written to"
-lm_msg m commit
+lm_drop m commit
 lm_load m "$(dmsetup table m)"
 # A new migration may follow.
 dest=$(sum /dev/mapper/m)
@@ -264,7 +264,7 @@ note "-- aborted"
 lm_create m /dev/vda /dev/vdb
 lm_wait_phase m synced
 saved=$(dmsetup table m)
-lm_msg m abort
+lm_drop m abort
 phase_is aborted
 touched=$(disk_stat /dev/vdb write)
 adopts "$saved"
@@ -287,7 +287,7 @@ note "-- what is left can grow, as a volume does"
 dmsetup create m --table "0 16384 livemigrate /dev/vda 0 /dev/vdb 0 1 paused"
 lm_refused 'this device runs another migration' dmsetup load m --table \
 	"0 32768 livemigrate /dev/vda 0 /dev/vdb 0 1 paused"
-lm_msg m abort
+lm_drop m abort
 lm_load m "0 32768 livemigrate /dev/vda 0 - 0"
 phase_is aborted
 cmp /dev/mapper/m /dev/vda || die "grown, it shows other data"
