@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * boot: all mappings of livemigrate.tab, and the migrations that have metadata. What
- * one line lacks the others do not wait for.
+ * boot: all mappings of livemigrate.tab, the migrations that have metadata, and the names
+ * of volumes whose commit was cut off. What one line lacks the others do not wait for.
  */
 #include "command.h"
 #include "events.h"
@@ -10,6 +10,7 @@
 #include "restore.h"
 #include "say.h"
 #include "tab-file.h"
+#include "volume-name.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -53,18 +54,71 @@ static size_t try_all(const struct tab *tab, bool *done, bool last, int *code)
 	return left;
 }
 
+/* ------------------------------------------------------------------------
+ * Volumes
+ */
+
+/* Does its name wait for a commit that the boot has cut off? */
+static bool is_cut_off(const struct migration *m)
+{
+	return m->stage == REBOOTED && m->state->step == STEP_COMMIT &&
+	       volume_name_moves(m->state);
+}
+
+/* The source was let go of, and that is known: nobody needs to be asked. */
+static int finish_volume(const struct migration *m)
+{
+	char *note;
+	int code;
+
+	if (m->state->told) {
+		code = do_resume(m->state->name);
+		if (!code)
+			remark("%s: commit is finished.", m->state->name);
+		return code;
+	}
+	note = migration_note(m);
+	code = fail(NOT_NOW, "%s: %s.", m->state->name, note);
+	free(note);
+	return code;
+}
+
+/* Those whose volumes are there; all of them if @last. How many are left. */
+static size_t finish_all(bool last, int *code)
+{
+	struct migration **all;
+	size_t i, left = 0;
+	int damaged;
+
+	all = migrations_all(&damaged);
+	for (i = 0; all[i]; i++) {
+		if (!is_cut_off(all[i]))
+			continue;
+		if (last || (all[i]->state->told && volume_name_is_ready(all[i]->state)))
+			keep(code, finish_volume(all[i]));
+		/* What a person decides is not waited for. */
+		else if (all[i]->state->told)
+			left++;
+	}
+	migrations_free(all);
+	return left;
+}
+
 /* One may lie on another one, which comes behind it: so again while it gets on. */
 static void try_until(const struct tab *tab, bool *done, int64_t end, int *code)
 {
-	size_t before = tab->nr + 1, left;
+	size_t before = SIZE_MAX, left;
 
-	while ((left = try_all(tab, done, false, code))) {
-		if (left == before && now_ms() >= end)
+	for (;;) {
+		/* A disk may lie on a volume that has no name before. */
+		left = finish_all(false, code) + try_all(tab, done, false, code);
+		if (!left || (left == before && now_ms() >= end))
 			break;
 		if (left == before)
 			usleep(PAUSE_US);
 		before = left;
 	}
+	finish_all(true, code);
 	if (left)
 		try_all(tab, done, true, code);
 }

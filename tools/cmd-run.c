@@ -182,7 +182,7 @@ static int run_all(const struct request *r, struct progress *progress)
 	if (!code)
 		code = still_on_dest(r->device);
 	if (!code)
-		code = do_commit(r->device, is_given(r, OPT_DELETE_SOURCE));
+		code = do_commit(r->device, is_given(r, OPT_DELETE_SOURCE), false);
 	return code;
 }
 

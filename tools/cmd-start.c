@@ -13,6 +13,7 @@
 #include "source-kind.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct start {
 	struct dm_device device;
@@ -52,6 +53,24 @@ static int check_record(const struct dm_device *device)
 		free(note);
 	}
 	migration_free(&m);
+	return code;
+}
+
+/* What is recorded of a leg must stay true until that migration ends. */
+static int check_is_no_leg(const struct dm_device *device)
+{
+	int damaged, code = DONE;
+	struct state **states = states_load(&damaged);
+	char *boot = this_boot();
+	size_t i;
+
+	for (i = 0; states[i] && !code; i++)
+		if (!strcmp(states[i]->boot, boot) && states[i]->dev != device->dev &&
+		    (states[i]->dest.dev == device->dev || states[i]->source == device->dev))
+			code = fail(NOT_NOW, "%s is a leg of the migration of %s: end that first.",
+				    device->name, states[i]->name);
+	states_free(states);
+	free(boot);
 	return code;
 }
 
@@ -186,6 +205,8 @@ static int start_locked(const struct request *r, struct start *s)
 		code = choose_pinned(r, &s->device, &s->pinned, &s->rested);
 	if (!code)
 		code = check_record(&s->device);
+	if (!code)
+		code = check_is_no_leg(&s->device);
 	if (!code)
 		code = check_source(&s->device, &sectors);
 	if (code)

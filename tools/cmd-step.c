@@ -15,6 +15,7 @@
 #include "restore.h"
 #include "say.h"
 #include "source-kind.h"
+#include "volume-name.h"
 #include "wait.h"
 
 #include <errno.h>
@@ -230,6 +231,8 @@ static int resume_absent(struct migration *m)
 {
 	if (m->state->step == STEP_COMMIT && disk_is_kept(m->state))
 		return restore_on_dest(m->state);
+	if (m->state->step == STEP_COMMIT && volume_name_moves(m->state))
+		return end_by_taking_dest(m);
 	if (m->state->step != STEP_START &&
 	    (m->state->step != STEP_RUN || !m->state->metadata.path))
 		return want_running(m);
@@ -315,14 +318,18 @@ int cmd_resume(const struct request *r)
  */
 
 /* An end that was cut off before the kernel heard of it: it is not meant any more. */
-static int withdraw(struct state *state)
+static int withdraw(struct migration *m)
 {
+	struct state *state = m->state;
+	int code;
+
 	if (!state || state->told || state->step == STEP_RUN)
 		return DONE;
 	state->step = STEP_RUN;
 	state->delete_source = false;
 	state->delete_dest = false;
-	return state_save(state);
+	code = state_save(state);
+	return code ? code : volume_name_restore(m);
 }
 
 /*
@@ -346,7 +353,7 @@ static int try_switch(const char *device, const char *message, bool last,
 	if (!code) {
 		err = message_try(&m, message, why, sizeof(why));
 		if (!err && strcmp(message, "verify"))
-			code = withdraw(m.state);
+			code = withdraw(&m);
 		*again = err == EBUSY && !m.status.number[N_UNREADABLE] && !last;
 		if (err && !*again)
 			code = message_refused(&m, message, err, why);
@@ -472,10 +479,10 @@ static int end_absent(struct migration *m, bool force)
 {
 	if (m->state->step == STEP_COMMIT && !force)
 		return want_running(m);
-	return end_by_forgetting(m);
+	return end_by_forgetting(m, force);
 }
 
-int do_commit(const char *device, bool delete_source)
+int do_commit(const char *device, bool delete_source, bool force)
 {
 	struct migration m;
 	int code = begin("commit", device, &m);
@@ -492,6 +499,7 @@ int do_commit(const char *device, bool delete_source)
 		code = source_kind_deletable(m.state);
 	if (!code) {
 		m.state->delete_source = delete_source;
+		m.state->volume.stays = force;
 		code = end_by_commit(&m);
 	}
 	finish(&m);
@@ -500,7 +508,8 @@ int do_commit(const char *device, bool delete_source)
 
 int cmd_commit(const struct request *r)
 {
-	int code = do_commit(r->device, is_given(r, OPT_DELETE_SOURCE));
+	int code = do_commit(r->device, is_given(r, OPT_DELETE_SOURCE),
+			     is_given(r, OPT_FORCE));
 
 	if (!code)
 		say("%s runs on the dest alone.", r->device);
@@ -542,7 +551,7 @@ static int abort_it(const char *device, bool force, bool delete_dest)
 		code = fail(NOT_NOW, "%s is committed already: \"livemigrate %s %s\" clears up.",
 			    m.device.name, m.state ? "resume" : "commit", m.device.name);
 	else if (m.stage == STARTING)
-		code = end_by_forgetting(&m);
+		code = end_by_forgetting(&m, false);
 	else if (m.stage == RUNS || m.stage == ENDING)
 		code = end_by_abort(&m);
 	else

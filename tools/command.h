@@ -60,7 +60,7 @@ int cmd_group(const struct request *r, enum leg to, int64_t patience_ms);
 int do_start(const struct request *r);
 int do_switch(const char *device, const char *message, int64_t patience_ms);
 int do_verify(const char *device);
-int do_commit(const char *device, bool delete_source);
+int do_commit(const char *device, bool delete_source, bool force);
 int do_abort(const char *device, bool force);
 /* Go on with what was interrupted, by a crash or a reboot. */
 int do_resume(const char *device);

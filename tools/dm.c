@@ -155,17 +155,23 @@ int dm_find(const char *name, struct dm_device *found)
 	return take_info(task_new(DM_DEVICE_INFO, name), found);
 }
 
-int dm_find_disk(const char *name, struct dm_device *found)
+int dm_find_uuid(const char *uuid, struct dm_device *found)
 {
 	struct dm_task *task = task_new(DM_DEVICE_INFO, NULL);
-	char uuid[DM_UUID_MAX + 1];
 
-	snprintf(uuid, sizeof(uuid), DM_DISK_PREFIX "%s", name);
 	if (task && !dm_task_set_uuid(task, uuid)) {
 		dm_task_destroy(task);
 		task = NULL;
 	}
 	return take_info(task, found);
+}
+
+int dm_find_disk(const char *name, struct dm_device *found)
+{
+	char uuid[DM_UUID_MAX + 1];
+
+	snprintf(uuid, sizeof(uuid), DM_DISK_PREFIX "%s", name);
+	return dm_find_uuid(uuid, found);
 }
 
 int dm_find_dev(dev_t dev, struct dm_device *found)
@@ -427,6 +433,17 @@ int dm_message(const char *name, const char *message)
 		return ENOMEM;
 	}
 	return run_and_destroy(task);
+}
+
+int dm_rename(const char *name, const char *to)
+{
+	struct dm_task *task = task_new(DM_DEVICE_RENAME, name);
+
+	if (task && !dm_task_set_newname(task, to)) {
+		dm_task_destroy(task);
+		return EINVAL;
+	}
+	return run_with_udev(task, 0);
 }
 
 int dm_remove(const char *name)

@@ -45,6 +45,7 @@ const char *dm_why(int err);
 
 int dm_find(const char *name, struct dm_device *found);
 int dm_find_dev(dev_t dev, struct dm_device *found);
+int dm_find_uuid(const char *uuid, struct dm_device *found);
 /* Names of all devices, to be freed one by one; NULL ends them. */
 int dm_names(char ***names);
 void dm_names_free(char **names);
@@ -81,6 +82,7 @@ int dm_clear(const char *name);
  */
 int dm_resume(const char *name);
 int dm_message(const char *name, const char *message);
+int dm_rename(const char *name, const char *to);
 int dm_remove(const char *name);
 
 #endif

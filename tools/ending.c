@@ -9,6 +9,7 @@
 #include "message.h"
 #include "say.h"
 #include "source-kind.h"
+#include "volume-name.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -38,13 +39,18 @@ static bool is_over(const struct migration *m, const struct end *end)
  * The message, and until the leg has gone
  */
 
+static int record_all(struct migration *m, enum step step, bool told)
+{
+	m->state->step = step;
+	m->state->told = told;
+	return state_save(m->state);
+}
+
 static int record(struct migration *m, enum step step, bool told)
 {
 	if (m->state->step == step && m->state->told == told)
 		return DONE;
-	m->state->step = step;
-	m->state->told = told;
-	return state_save(m->state);
+	return record_all(m, step, told);
 }
 
 /*
@@ -56,11 +62,33 @@ static bool can_be(const struct migration *m, const struct end *end)
 	return m->status.active != end->dropped;
 }
 
+/* What was recorded when we came. */
+struct before {
+	enum step step;
+	bool told;
+};
+
+/*
+ * It is not begun after all. Only a record of ours tells of nothing in the kernel: one
+ * that was there may be of an end that is under way, and stays.
+ */
+static void take_back(struct migration *m, const struct end *end,
+		      const struct before *before)
+{
+	m->state->delete_source = false;
+	m->state->delete_dest = false;
+	if (m->state->adopted)
+		state_forget(m->state);
+	else if (!record(m, before->step, before->told) && end->step == STEP_COMMIT &&
+		 before->step == STEP_RUN)
+		volume_name_restore(m);
+}
+
 /*
  * The kernel answers EBUSY when it has begun and cannot end yet, and when it is
- * asked again it says that that is under way. If it refuses, it is as it was @before.
+ * asked again it says that that is under way.
  */
-static int tell(struct migration *m, const struct end *end, enum step before)
+static int tell(struct migration *m, const struct end *end, const struct before *before)
 {
 	char why[512];
 	int err = message_try(m, end->message, why, sizeof(why));
@@ -71,12 +99,7 @@ static int tell(struct migration *m, const struct end *end, enum step before)
 	if (can_be(m, end) && (err == EBUSY || strstr(why, "under way")))
 		return record(m, end->step, true);
 	code = message_refused(m, end->message, err, why);
-	m->state->delete_source = false;
-	m->state->delete_dest = false;
-	if (m->state->adopted)
-		state_forget(m->state);
-	else
-		record(m, before, before != STEP_RUN);
+	take_back(m, end, before);
 	return code;
 }
 
@@ -109,19 +132,42 @@ static int await_drop(struct migration *m, const struct end *end)
 	return code;
 }
 
+/* If its name cannot be moved, the source is not let go of. */
+static int record_end(struct migration *m, const struct end *end,
+		      const struct before *before)
+{
+	int code = DONE;
+
+	if (end->step == STEP_COMMIT)
+		code = volume_name_choose(m->state);
+	if (!code)
+		code = record_all(m, end->step, false);
+	if (code || end->step != STEP_COMMIT)
+		return code;
+	code = volume_name_step_aside(m);
+	if (code) {
+		take_back(m, end, before);
+		remark("%s: \"livemigrate commit --force %s\" leaves the name of its volume, which leads to the old data then.",
+		       m->device.name, m->device.name);
+	}
+	return code;
+}
+
 /* From the record to the end of the leg. */
 static int drop(struct migration *m, const struct end *end)
 {
-	enum step before = m->state->told ? m->state->step : STEP_RUN;
+	const struct before before = {
+		m->state->step == STEP_START ? STEP_RUN : m->state->step, m->state->told
+	};
 	int code = DONE;
 
 	if (is_over(m, end))
 		return record(m, end->step, true);
 	if (m->state->step != end->step || !m->state->told) {
 		if (can_be(m, end))
-			code = record(m, end->step, false);
+			code = record_end(m, end, &before);
 		if (!code)
-			code = tell(m, end, before);
+			code = tell(m, end, &before);
 		if (!code)
 			migration_refresh(m);
 	}
@@ -261,11 +307,25 @@ static int cut_to_size(struct migration *m)
  * From here on the source is stale. The record says so before the line of
  * livemigrate.tab names the dest, so that no boot in between takes the source.
  */
+static void keep_aside(struct migration *m)
+{
+	/* It stepped aside before the message, and its disk may have failed since. */
+	if (volume_name_step_aside(m))
+		remark("%s: if its source comes back under its old name, that leads to the old data.",
+		       m->device.name);
+}
+
 static int settle(struct migration *m)
 {
-	int code = record(m, STEP_COMMIT, true);
+	int code = volume_name_choose(m->state);
 
-	return code ? code : disk_follow(m->state);
+	/* It may have been let go of by hand. */
+	if (!code)
+		code = record_all(m, STEP_COMMIT, true);
+	if (code)
+		return code;
+	keep_aside(m);
+	return disk_follow(m->state);
 }
 
 static const struct end by_commit = {
@@ -330,6 +390,11 @@ int end_by_commit(struct migration *m)
 	if (code)
 		return code;
 	dest_keep(m->state);
+	volume_name_revive(m->state);
+	code = volume_name_hand_over(m->state);
+	if (code)
+		return code;
+	volume_name_retire(m->state);
 	/* The migration is over, whatever becomes of the source. */
 	if (delete_source)
 		code = source_kind_delete(m);
@@ -339,23 +404,77 @@ int end_by_commit(struct migration *m)
 	return code ? code : forgotten;
 }
 
+/* Nothing is changed before it can be done. */
+static int may_take_dest(const struct migration *m)
+{
+	const struct state *state = m->state;
+	bool moved, used;
+	int code;
+
+	if (!state->told) {
+		code = volume_name_has_moved(state, &moved, &used);
+		if (code)
+			return code;
+		if (!moved)
+			return fail(NOT_NOW, "%s: commit had not begun when the host went down, and its source is complete: \"livemigrate abort --force %s\", and start again.",
+				    state->name, state->name);
+		if (used)
+			return fail(NOT_NOW, "%s: its source is in use already, so it is not known any more which leg is the newer one: look at both, then \"livemigrate abort --force %s\" leaves the name with the old source.",
+				    state->name, state->name);
+	}
+	return volume_name_can_hand_over(state);
+}
+
+int end_by_taking_dest(struct migration *m)
+{
+	bool delete_source = m->state->delete_source;
+	int code = may_take_dest(m);
+
+	if (!code)
+		code = record(m, STEP_COMMIT, true);
+	if (!code)
+		code = insert_undo(m->state);
+	if (code)
+		return code;
+	keep_aside(m);
+	code = volume_name_hand_over(m->state);
+	if (code)
+		return code;
+	dest_keep(m->state);
+	if (delete_source)
+		remark("%s: its old source has not been deleted: do that by hand.",
+		       m->state->name);
+	volume_name_retire(m->state);
+	source_kind_left(m->state);
+	return state_forget(m->state);
+}
+
 int end_by_abort(struct migration *m)
 {
 	int code = finish(m, &by_abort);
 
 	if (code || !m->state)
 		return code;
-	code = insert_undo(m->state);
+	code = volume_name_restore(m);
+	if (!code)
+		code = insert_undo(m->state);
 	if (!code)
 		code = dest_drop(m->state);
 	return code ? code : state_forget(m->state);
 }
 
-int end_by_forgetting(struct migration *m)
+int end_by_forgetting(struct migration *m, bool force)
 {
-	const struct state *state = m->state;
-	int code = insert_undo(state);
+	struct state *state = m->state;
+	/* Of a source that is stale nobody shall find the name. */
+	bool stale = state->step == STEP_COMMIT && state->told;
+	int code = stale ? DONE : volume_name_restore(m);
 
+	/* Its group may be gone for good. */
+	if (code && force)
+		code = DONE;
+	if (!code)
+		code = insert_undo(state);
 	if (code)
 		return code;
 	if (state->step == STEP_START && state->object.fresh)

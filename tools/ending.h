@@ -12,7 +12,12 @@
 /* Exit codes, after a sentence. @m is current, and is looked at again. */
 int end_by_commit(struct migration *m);
 int end_by_abort(struct migration *m);
-/* Only the record and the hidden device: the target is not there any more. */
-int end_by_forgetting(struct migration *m);
+/* The commit of a volume that a boot has cut off: its name goes to the dest. */
+int end_by_taking_dest(struct migration *m);
+/*
+ * Only the record and the hidden device: the target is not there any more. @force: though a
+ * volume's name cannot be given back.
+ */
+int end_by_forgetting(struct migration *m, bool force);
 
 #endif

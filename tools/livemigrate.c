@@ -107,7 +107,7 @@ static const struct command {
 	  "stay on the source, and let the destination go" },
 	{ "reattach", "DEVICE", 1, 1, 0, cmd_reattach,
 	  "let a leg that had failed take part again" },
-	{ "commit", "DEVICE", 1, 1, OPTION(OPT_DELETE_SOURCE), cmd_commit,
+	{ "commit", "DEVICE", 1, 1, OPTION(OPT_DELETE_SOURCE) | OPTION(OPT_FORCE), cmd_commit,
 	  "stay on the destination, and let the source go" },
 	{ "disk", "add NAME DEV | remove NAME | list | resize NAME", 1, 3,
 	  OPTION(OPT_JSON), cmd_disk,

@@ -10,12 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #define PREFIX		"LVM-"
 #define UUID_LEN	32
 #define ID_OF_TWO	(2 * UUID_LEN)
 /* On each that we make, and one that no other migration has. */
 #define TAG		"livemigrate"
+/* On a source that is left of a migration. */
+#define STALE		"livemigrate-stale"
 
 struct volume {
 	char *text;		/* what the others are pieces of */
@@ -62,10 +65,10 @@ bool lvm_id(const char *dm_uuid, char **id)
 	return true;
 }
 
-void lvm_uuid_text(const char *id, char text[39])
+/* As lvm2 writes it. */
+static void dashed(const char *from, char text[39])
 {
 	static const int parts[] = { 6, 4, 4, 4, 4, 4, 6 };
-	const char *from = id + UUID_LEN;
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(parts); i++) {
@@ -75,6 +78,38 @@ void lvm_uuid_text(const char *id, char text[39])
 		*text++ = '-';
 	}
 	text[-1] = '\0';
+}
+
+void lvm_uuid_text(const char *id, char text[39])
+{
+	dashed(id + UUID_LEN, text);
+}
+
+bool lvm_same_group(const char *id, const char *other)
+{
+	return strlen(id) == ID_OF_TWO && strlen(other) == ID_OF_TWO &&
+	       !memcmp(id, other, UUID_LEN);
+}
+
+static char *doubled(const char *name)
+{
+	char *text = alloc(2 * strlen(name) + 1), *to = text;
+
+	for (; *name; name++) {
+		if (*name == '-')
+			*to++ = '-';
+		*to++ = *name;
+	}
+	return text;
+}
+
+char *lvm_dm_name(const char *vg, const char *lv)
+{
+	char *a = doubled(vg), *b = doubled(lv), *name = format("%s-%s", a, b);
+
+	free(a);
+	free(b);
+	return name;
 }
 
 bool lvm_fields(char *line, char **field, int nr)
@@ -184,13 +219,32 @@ static int find_named(const char *vg, const char *lv, struct volume *v, char **w
 	return none;
 }
 
+/* A group may have been cloned, and then the volume's own uuid is there twice. */
 static int find_id(const char *id, struct volume *v, char **why)
 {
-	char text[39], *select;
+	char vg[39], lv[39], *select;
 	int none;
 
-	lvm_uuid_text(id, text);
-	select = format("lv_uuid=\"%s\"", text);
+	memset(v, 0, sizeof(*v));
+	*why = NULL;
+	if (strlen(id) != ID_OF_TWO)
+		return -1;
+	dashed(id, vg);
+	dashed(id + UUID_LEN, lv);
+	select = format("vg_uuid=\"%s\" && lv_uuid=\"%s\"", vg, lv);
+	none = find(NULL, select, v, why);
+	free(select);
+	return none;
+}
+
+/* Wherever it is by now. */
+static int find_moved(const char *id, struct volume *v, char **why)
+{
+	char lv[39], *select;
+	int none;
+
+	dashed(id + UUID_LEN, lv);
+	select = format("lv_uuid=\"%s\"", lv);
 	none = find(NULL, select, v, why);
 	free(select);
 	return none;
@@ -434,14 +488,18 @@ int lvm_serve(const struct state *state, char **node)
 int lvm_keep(const struct state *state)
 {
 	char *tag = format(TAG "-%s", state->id);
+	/* It may have been renamed since. */
+	char *now = lvm_name(state->object.id);
+	const char *name = now ? now : state->object.name;
 	const char *argv[] = { "lvm", "lvchange", "--deltag", TAG, "--deltag", tag,
-			       state->object.name, NULL };
+			       name, NULL };
 	char *why, *out = ask(argv, &why);
 
 	if (!out)
-		remark("%s keeps the tags %s and %s: %s.", state->object.name, TAG, tag, why);
+		remark("%s keeps the tags %s and %s: %s.", name, TAG, tag, why);
 	free(out);
 	free(why);
+	free(now);
 	free(tag);
 	return DONE;
 }
@@ -538,18 +596,217 @@ static int delete_it(const struct volume *v, bool own)
 int lvm_delete(const char *id, bool own)
 {
 	struct volume v;
-	char *why, *now = NULL;
+	char *why;
 	int code = DONE;
 
-	if (!find_id(id, &v, &why)) {
-		now = id_of(&v);
-		code = strcmp(now, id) ? fail(UNFIT, "The source is not deleted: %s/%s is in another volume group now.",
-					      v.vg, v.lv) : delete_it(&v, own);
-	} else if (why) {
+	if (!find_id(id, &v, &why))
+		code = delete_it(&v, own);
+	else if (!why && !find_moved(id, &v, &why))
+		code = fail(UNFIT, "The source is not deleted: %s/%s is in another volume group now.",
+			    v.vg, v.lv);
+	else if (why)
 		code = fail(FAILED, "lvm2 does not tell of the source: %s.", why);
-	}
-	free(now);
 	free(why);
 	volume_free(&v);
 	return code;
+}
+
+/* ------------------------------------------------------------------------
+ * Names
+ */
+
+/* Of what lvm2 does not list: is it gone, or is its group not there, or not all of it? */
+static int why_absent(const char *id)
+{
+	char vg[39], *select, *why, *line;
+	struct volume v;
+	uint64_t missing;
+	char *field[2];
+	int code = NOT_FOUND;
+
+	dashed(id, vg);
+	select = format("vg_uuid=\"%s\"", vg);
+	line = report("vgs", "vg_name,vg_missing_pv_count", select, NULL, &why);
+	free(select);
+	if (!line)
+		code = fail(FAILED, "lvm2 does not tell of the volume group %s: %s.", vg, why);
+	else if (!lvm_fields(line, field, 2) || !number_parse(field[1], &missing))
+		code = fail(FAILED, "The volume group %s is not there.", vg);
+	else if (missing)
+		code = fail(FAILED, "A disk of the volume group %s is missing.", field[0]);
+	free(line);
+	free(why);
+	if (code != NOT_FOUND)
+		return code;
+	if (!find_moved(id, &v, &why)) {
+		code = fail(FAILED, "The logical volume %s/%s is in another volume group now.",
+			    v.vg, v.lv);
+		volume_free(&v);
+	} else if (why) {
+		code = fail(FAILED, "lvm2 does not tell of the logical volume %s: %s.", id, why);
+	}
+	free(why);
+	return code;
+}
+
+int lvm_look(const char *id, struct lvm_volume *volume)
+{
+	struct volume v;
+	int code = DONE;
+	char *why;
+
+	memset(volume, 0, sizeof(*volume));
+	if (strlen(id) != ID_OF_TWO)
+		return NOT_FOUND;
+	if (!find_id(id, &v, &why)) {
+		volume->vg = copy_of(v.vg);
+		volume->lv = copy_of(v.lv);
+		/* Others have parts that are called after them. */
+		volume->plain = (v.attr[0] == '-' || v.attr[0] == 'V') &&
+				(!*v.shared || !strcmp(v.shared, "none"));
+		volume->stale = has_tag(&v, STALE);
+	} else if (why) {
+		code = fail(FAILED, "lvm2 does not tell of the logical volume %s: %s.", id, why);
+	} else {
+		code = why_absent(id);
+	}
+	volume_free(&v);
+	free(why);
+	return code;
+}
+
+/*
+ * One leg below a target that rests, or a plain mapping that has taken its place: lvm2
+ * itself never maps a volume to the beginning of anything. 0: it is the volume's own table.
+ */
+static int step_down(const struct dm_device *device, dev_t *below)
+{
+	struct dm_table table = { 0 };
+	struct place on;
+	int code = DONE;
+
+	*below = 0;
+	if (dm_table_get(device->name, false, &table))
+		return DONE;
+	if (rest_parse(table.line[0].type, table.line[0].params, &on) ||
+	    (table.nr == 1 && !strcmp(table.line[0].type, "linear") &&
+	     linear_parse(table.line[0].params, &on) && !on.offset))
+		*below = makedev(on.major, on.minor);
+	else if (is_our_type(table.line[0].type))
+		code = fail(NOT_NOW, "%s migrates itself, and where its data will be is not known yet: end that first.",
+			    device->name);
+	dm_table_free(&table);
+	return code;
+}
+
+int lvm_below(dev_t dev, char **id)
+{
+	struct dm_device device;
+	dev_t below = dev;
+	int code = DONE;
+
+	*id = NULL;
+	while (!code && below && !dm_find_dev(below, &device))
+		code = step_down(&device, &below);
+	if (!code && !below)
+		lvm_id(device.uuid, id);
+	return code;
+}
+
+void lvm_volume_free(struct lvm_volume *volume)
+{
+	free(volume->vg);
+	free(volume->lv);
+	memset(volume, 0, sizeof(*volume));
+}
+
+bool lvm_is_there(const char *id)
+{
+	struct volume v;
+	bool is;
+	char *why;
+
+	is = !find_id(id, &v, &why);
+	volume_free(&v);
+	free(why);
+	return is;
+}
+
+int lvm_is_free(const char *vg, const char *lv, bool *is_free)
+{
+	char *why, *name = lvm_dm_name(vg, lv);
+	struct dm_device device;
+	struct volume v;
+	int code = DONE;
+
+	*is_free = find_named(vg, lv, &v, &why) && strlen(name) <= DM_NAME_MAX &&
+		   dm_find(name, &device);
+	if (why)
+		code = fail(FAILED, "lvm2 does not tell whether there is a %s/%s: %s.", vg,
+			    lv, why);
+	volume_free(&v);
+	free(why);
+	free(name);
+	return code;
+}
+
+int lvm_find_device(const char *id, struct dm_device *device)
+{
+	char *uuid = format(PREFIX "%s", id);
+	int err = dm_find_uuid(uuid, device);
+
+	free(uuid);
+	return err;
+}
+
+/*
+ * lvm2 itself would load the volume's own table on the way, and leave the device suspended
+ * where its new name is taken; so it is kept from the kernel.
+ */
+int lvm_rename(const struct lvm_volume *volume, const char *to)
+{
+	const char *argv[] = { "lvm", "lvrename", "--driverloaded", "n", volume->vg,
+			       volume->lv, to, NULL };
+	char *name = format("%s/%s", volume->vg, volume->lv);
+	char *what = format("renamed to %s", to);
+	int code = run(argv, what, name);
+
+	free(what);
+	free(name);
+	return code;
+}
+
+/* Where there is no udev. */
+void lvm_make_nodes(const char *vg)
+{
+	const char *argv[] = { "lvm", "vgmknodes", vg, NULL };
+	char *why, *out = ask(argv, &why);
+
+	free(out);
+	free(why);
+}
+
+int lvm_revive(const struct lvm_volume *volume)
+{
+	char *name = format("%s/%s", volume->vg, volume->lv);
+	const char *argv[] = { "lvm", "lvchange", "--setactivationskip", "n", "--deltag",
+			       STALE, name, NULL };
+	int code = volume->stale ? run(argv, "made to be activated at a boot", name) : DONE;
+
+	free(name);
+	return code;
+}
+
+void lvm_retire(const struct lvm_volume *volume)
+{
+	char *name = format("%s/%s", volume->vg, volume->lv);
+	const char *argv[] = { "lvm", "lvchange", "--setactivationskip", "y", "--addtag",
+			       STALE, name, NULL };
+	char *why, *out = ask(argv, &why);
+
+	if (!out)
+		remark("%s, which is stale, is made a device at each boot: %s.", name, why);
+	free(out);
+	free(why);
+	free(name);
 }

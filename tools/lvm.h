@@ -15,6 +15,10 @@ bool lvm_split(const char *text, char **vg, char **lv);
 bool lvm_id(const char *dm_uuid, char **id);
 /* The volume's half of such an id, as lvm2 writes it; pure. */
 void lvm_uuid_text(const char *id, char text[39]);
+/* Are two such ids of the same volume group? Pure. */
+bool lvm_same_group(const char *id, const char *other);
+/* Device mapper's name of a volume, to be freed; pure. */
+char *lvm_dm_name(const char *vg, const char *lv);
 /* The fields of a report's line, of which @line is cut into pieces. Pure. */
 bool lvm_fields(char *line, char **field, int nr);
 
@@ -34,5 +38,37 @@ char *lvm_name(const char *id);
 char *lvm_cannot_delete(const char *id, uint64_t left, bool own);
 /* An exit code, after a sentence. It may be gone already. */
 int lvm_delete(const char *id, bool own);
+
+struct lvm_volume {
+	char *vg, *lv;
+	bool plain;		/* no parts of its own, and nobody else's host sees it */
+	bool stale;		/* retired */
+};
+
+/*
+ * Of an id: DONE, or NOT_FOUND without a sentence: its group is there, and it is not. Or an
+ * exit code, after one.
+ */
+int lvm_look(const char *id, struct lvm_volume *volume);
+/*
+ * The id of the volume that has what a device shows: where it rests on a leg of a former
+ * migration, that one's. NULL: it is none. An exit code, after a sentence.
+ */
+int lvm_below(dev_t dev, char **id);
+void lvm_volume_free(struct lvm_volume *volume);
+/* Without a sentence. */
+bool lvm_is_there(const char *id);
+/* Is the name, and that of its device? An exit code, after a sentence. */
+int lvm_is_free(const char *vg, const char *lv, bool *is_free);
+/* The device of such an id: 0, or an errno. */
+int lvm_find_device(const char *id, struct dm_device *device);
+/* In lvm2's metadata alone: the device keeps its name. An exit code, after a sentence. */
+int lvm_rename(const struct lvm_volume *volume, const char *to);
+/* Links to a group's devices, as their names are now. */
+void lvm_make_nodes(const char *vg);
+/* Not to be activated but by who means it; tagged, too. */
+void lvm_retire(const struct lvm_volume *volume);
+/* The reverse; an exit code, after a sentence. */
+int lvm_revive(const struct lvm_volume *volume);
 
 #endif

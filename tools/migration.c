@@ -4,6 +4,7 @@
 #include "disk.h"
 #include "group.h"
 #include "lock.h"
+#include "lvm.h"
 #include "say.h"
 
 #include <errno.h>
@@ -258,20 +259,47 @@ static struct state *take(struct state **states, size_t i)
 	return state;
 }
 
+/* Before a commit that was interrupted has given the name away. */
+static bool was_called(const struct state *state, const char *name)
+{
+	char *vg, *lv, *was;
+	bool is;
+
+	if (!strcmp(state->source_object, name))
+		return *state->volume.lv;
+	if (!*state->volume.lv || !lvm_split(state->source_object, &vg, &lv))
+		return false;
+	was = lvm_dm_name(vg, state->volume.lv);
+	is = !strcmp(was, name);
+	free(was);
+	free(vg);
+	free(lv);
+	return is;
+}
+
 /* The record about m->device, or about NAME if there is no device. */
 static void find_state(struct migration *m, const char *name)
 {
 	int damaged;
 	struct state **states = states_load(&damaged);
 	char *boot = this_boot();
-	size_t i;
+	size_t i, other = 0;
 
 	for (i = 0; states[i]; i++) {
+		/* That of a device that is not there, whose name another one has. */
+		if (m->exists && !strcmp(states[i]->name, m->device.name) &&
+		    !is_about(states[i], &m->device, boot))
+			other = i + 1;
 		if (m->exists ? is_about(states[i], &m->device, boot) :
-				!strcmp(states[i]->name, name)) {
+				!strcmp(states[i]->name, name) ||
+				was_called(states[i], name)) {
 			m->state = take(states, i);
 			break;
 		}
+	}
+	if (!m->state && other) {
+		m->state = take(states, other - 1);
+		m->exists = false;
 	}
 	states_free(states);
 	free(boot);
@@ -453,6 +481,9 @@ static char *note_running(const struct migration *m)
 		return copy_of("its metadata cannot be written: it would not survive a crash");
 	if (!m->state)
 		return copy_of("it was not started by livemigrate");
+	if (*m->state->volume.lv)
+		return format("a commit that was given up has left its volume the name %s: \"livemigrate commit %s\", or abort",
+			      m->state->volume.aside, name);
 	return NULL;
 }
 
@@ -476,12 +507,21 @@ static char *note_absent(const struct migration *m)
 	if (m->state->step == STEP_COMMIT && disk_is_kept(m->state))
 		return format("%s, during commit: the newest data is on %s, unless that one failed in the same instant: \"livemigrate resume %s\" takes it, \"livemigrate abort --force %s\" and then \"livemigrate boot\" the old source",
 			      when, m->state->dest.path, name, name);
+	if (m->state->step == STEP_COMMIT && m->state->told && *m->state->volume.lv)
+		return format("%s, at the end of commit: \"livemigrate resume %s\" gives the volume's name to %s; if that cannot be, \"livemigrate abort --force %s\" forgets it",
+			      when, name, m->state->dest.path, name);
+	if (m->state->step == STEP_COMMIT && *m->state->volume.lv)
+		return format("%s, during commit: the newest data is on %s, unless that one failed in the same instant: \"livemigrate resume %s\" gives it the volume's name, if the commit had begun; \"livemigrate abort --force %s\" leaves that with the old source",
+			      when, m->state->dest.path, name, name);
 	if (m->state->step == STEP_COMMIT)
 		return format("%s, during commit: the newest data may be on %s, and the old source stale; \"livemigrate abort --force %s\" forgets it",
 			      when, m->state->dest.path, name);
 	if (m->state->step == STEP_RUN && m->state->metadata.path)
 		return format("%s: \"livemigrate resume %s\" goes on with its metadata, once the device is there",
 			      when, name);
+	if (*m->state->volume.lv)
+		return format("%s: the source is complete, and is called %s: \"livemigrate abort %s\" calls it %s again",
+			      when, m->state->volume.aside, name, m->state->volume.lv);
 	return format("%s: the source is complete, %s is not; \"livemigrate abort %s\" forgets it",
 		      when, m->state->dest.path, name);
 }

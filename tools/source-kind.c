@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "source-kind.h"
+#include "child.h"
 #include "device.h"
 #include "image.h"
 #include "loop.h"
 #include "lvm.h"
 #include "nbd.h"
 #include "say.h"
+#include "volume-name.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -75,21 +77,35 @@ static int own_remove(const struct state *state)
 	return lvm_delete(state->source_id, true);
 }
 
-/* Its name leads to the device that goes on for as long as that is there. */
-static char *own_removal(const struct state *state)
+/* It may have been renamed. */
+static char *name_now(const struct state *state)
 {
-	return format("lvm lvremove --driverloaded n %s", state->source_object);
+	char *now = lvm_name(state->source_id);
+
+	return now ? now : copy_of(state->source_object);
 }
 
-static const char own_caution[] = "Its device is in use as before, above the dest, but after a boot, or when lvm2 loads its table anew (lvchange --refresh, lvextend, lvrename), the name leads to the old data: remove it, or rename it (lvm lvrename --driverloaded n), before.";
+/* Its device is the one that goes on, for as long as that is there. */
+static char *own_removal(const struct state *state)
+{
+	struct dm_device device;
+	bool in_use = !lvm_find_device(state->source_id, &device);
+	char *name = name_now(state);
+	char *words = format("%s %s", in_use ? "lvm lvremove --driverloaded n" : "lvremove",
+			     name);
+
+	free(name);
+	return words;
+}
+
+/* Of a volume's device whose name could not be moved. */
+static const char caution[] = "Its device is in use as before, above the dest, but after a boot, or when lvm2 loads its table anew (lvchange --refresh, lvextend, lvrename), the name of the volume leads to the old data: remove it, or rename it (lvm lvrename --driverloaded n), before.";
 
 static bool is_volume(dev_t dev, char **name, char **id)
 {
-	struct dm_device under;
 	char *found;
 
-	return !dm_find_dev(dev, &under) && lvm_id(under.uuid, &found) &&
-	       keep_volume(found, name, id);
+	return !lvm_below(dev, &found) && found && keep_volume(found, name, id);
 }
 
 static bool volume_is(const struct dm_device *device, const struct dm_table *original,
@@ -134,7 +150,10 @@ static int volume_remove(const struct state *state)
 
 static char *volume_removal(const struct state *state)
 {
-	return format("lvremove %s", state->source_object);
+	char *name = name_now(state), *words = format("lvremove %s", name);
+
+	free(name);
+	return words;
 }
 
 /* ------------------------------------------------------------------------
@@ -264,15 +283,13 @@ static int table_remove(const struct state *state)
 
 /* The last one takes everything. */
 static const struct source_kind kinds[] = {
-	{ "own volume", own_is, own_cannot, own_remove, "the logical volume", own_removal,
-	  own_caution },
+	{ "own volume", own_is, own_cannot, own_remove, "the logical volume", own_removal },
 	{ "volume", volume_is, volume_cannot, volume_remove, "the logical volume",
-	  volume_removal, NULL },
-	{ "loop", loop_is, image_cannot, loop_remove, "the file", its_loop_removal,
-	  NULL },
-	{ "nbd", nbd_is, image_cannot, nbd_remove, "the image", its_nbd_removal, NULL },
-	{ "disk", disk_is, disk_cannot, disk_remove, "the device", no_removal, NULL },
-	{ "table", table_is, table_cannot, table_remove, "a table", no_removal, NULL },
+	  volume_removal },
+	{ "loop", loop_is, image_cannot, loop_remove, "the file", its_loop_removal },
+	{ "nbd", nbd_is, image_cannot, nbd_remove, "the image", its_nbd_removal },
+	{ "disk", disk_is, disk_cannot, disk_remove, "the device", no_removal },
+	{ "table", table_is, table_cannot, table_remove, "a table", no_removal },
 };
 
 static const struct source_kind *kind_of(const struct state *state)
@@ -285,13 +302,50 @@ static const struct source_kind *kind_of(const struct state *state)
 	return kinds + ARRAY_LEN(kinds) - 1;
 }
 
+/* What lvm2 cannot tell of is not taken for something else. */
+static int want_known(char *id)
+{
+	struct lvm_volume volume;
+	int code = lvm_look(id, &volume);
+
+	if (!code)
+		lvm_volume_free(&volume);
+	free(id);
+	return code == NOT_FOUND ? DONE : code;
+}
+
+static int want_volumes_known(const struct dm_device *device,
+			      const struct dm_table *original)
+{
+	int code = DONE;
+	dev_t below;
+	char *id;
+
+	if (!child_exists("lvm"))
+		return DONE;
+	if (lvm_id(device->uuid, &id))
+		code = want_known(id);
+	if (!code && is_mapping(original, &below)) {
+		code = lvm_below(below, &id);
+		if (!code && id)
+			code = want_known(id);
+	}
+	return code;
+}
+
 int source_kind_find(struct state *state, const struct dm_device *device)
 {
 	struct dm_table original;
 	size_t i = 0;
+	int code;
 
 	if (dm_table_get(device->name, false, &original))
 		return fail(FAILED, "%s: its table cannot be read.", device->name);
+	code = want_volumes_known(device, &original);
+	if (code) {
+		dm_table_free(&original);
+		return code;
+	}
 	free(state->source_kind);
 	free(state->source_object);
 	free(state->source_id);
@@ -387,6 +441,7 @@ int source_kind_delete(const struct migration *m)
 {
 	const struct state *state = m->state;
 	const char *why = not_proven(m);
+	char *name = name_now(state);
 	int code;
 
 	if (why) {
@@ -396,8 +451,9 @@ int source_kind_delete(const struct migration *m)
 		code = kind_of(state)->remove(state);
 		if (!code)
 			say("%s: the source, %s %s, is deleted.", state->name,
-			    kind_of(state)->noun, state->source_object);
+			    kind_of(state)->noun, name);
 	}
+	free(name);
 	if (code)
 		source_kind_left(state);
 	return code;
@@ -406,17 +462,20 @@ int source_kind_delete(const struct migration *m)
 void source_kind_left(const struct state *state)
 {
 	const struct source_kind *kind = kind_of(state);
-	char *removal = kind->removal(state);
+	char *removal = kind->removal(state), *name = name_now(state), *id;
 
 	if (!*state->source_object)
 		say("%s: what its old table lay on is left as it was.", state->name);
 	else if (removal)
 		say("%s: the source, %s %s, is left as it was: \"%s\" removes it.",
-		    state->name, kind->noun, state->source_object, removal);
+		    state->name, kind->noun, name, removal);
 	else
 		say("%s: the source, %s %s, is left as it was.", state->name, kind->noun,
-		    state->source_object);
+		    name);
 	free(removal);
-	if (kind->caution)
-		say("%s: %s", state->name, kind->caution);
+	free(name);
+	if (!volume_name_moves(state) && lvm_id(state->uuid, &id)) {
+		say("%s: %s", state->name, caution);
+		free(id);
+	}
 }

@@ -21,7 +21,6 @@ struct source_kind {
 	const char *noun;	/* "the file" */
 	/* A command that removes it, or NULL; to be freed. */
 	char *(*removal)(const struct state *state);
-	const char *caution;	/* if it is left; NULL */
 };
 
 /* Exit codes, after a sentence. */

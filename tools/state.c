@@ -52,6 +52,9 @@ struct state *state_new(void)
 	state->started = time(NULL);
 	state->standby_timeout = -1;
 	state->source_id = copy_of("");
+	state->volume.lv = copy_of("");
+	state->volume.aside = copy_of("");
+	state->volume.dest = copy_of("");
 	state->object.kind = copy_of("device");
 	state->object.name = copy_of("");
 	state->object.id = copy_of("");
@@ -71,6 +74,9 @@ void state_free(struct state *state)
 	free(state->source_kind);
 	free(state->source_object);
 	free(state->source_id);
+	free(state->volume.lv);
+	free(state->volume.aside);
+	free(state->volume.dest);
 	free(state->object.kind);
 	free(state->object.name);
 	free(state->object.id);
@@ -156,6 +162,10 @@ char *state_to_text(const struct state *state)
 	put_text(o, "source_kind", state->source_kind);
 	put_text(o, "source_object", state->source_object);
 	put_text(o, "source_id", state->source_id);
+	put_text(o, "volume_name", state->volume.lv);
+	put_text(o, "volume_aside", state->volume.aside);
+	put_text(o, "volume_dest", state->volume.dest);
+	put_bool(o, "volume_stays", state->volume.stays);
 	put_number(o, "sectors", (int64_t)state->sectors);
 	put_named(o, "dest", &state->dest);
 	put_named(o, "metadata", &state->metadata);
@@ -317,6 +327,10 @@ static void read_state(struct reader *r, struct state *state)
 	state->source_kind = get_text(r, "source_kind");
 	state->source_object = get_text(r, "source_object");
 	state->source_id = get_text(r, "source_id");
+	state->volume.lv = get_text(r, "volume_name");
+	state->volume.aside = get_text(r, "volume_aside");
+	state->volume.dest = get_text(r, "volume_dest");
+	state->volume.stays = get_bool(r, "volume_stays");
 	state->sectors = get_count(r, "sectors");
 	get_named(r, "dest", true, &state->dest);
 	get_named(r, "metadata", false, &state->metadata);
@@ -413,6 +427,15 @@ int state_forget(const struct state *state)
 			    path, strerror(errno));
 	free(path);
 	return code;
+}
+
+bool state_exists(const char *name)
+{
+	char *path = format("%s/%s%s", state_dir(), name, SUFFIX);
+	bool is = !access(path, F_OK);
+
+	free(path);
+	return is;
 }
 
 int state_rename(struct state *state, const char *name)

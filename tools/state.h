@@ -53,6 +53,13 @@ struct state {
 	dev_t source;		/* the leg; 0 until it is known */
 	/* What the source really is, for who deletes it: source-kind.h. */
 	char *source_kind, *source_object, *source_id;
+	/* The name that a commit moves from a volume to another: volume-name.h. */
+	struct {
+		char *lv;	/* of the source, before; "": none is moved */
+		char *aside;	/* of the source, after */
+		char *dest;	/* the id of the volume that gets it; "": none */
+		bool stays;	/* it was said so */
+	} volume;
 	uint64_t sectors;
 	struct named_dev dest, metadata;
 	struct dest_object object;	/* of the dest */
@@ -75,6 +82,8 @@ char *this_boot(void);
 /* Exit codes, after a sentence. */
 int state_save(const struct state *state);
 int state_forget(const struct state *state);
+
+bool state_exists(const char *name);
 
 /* The device has another name now. */
 int state_rename(struct state *state, const char *name);

@@ -405,6 +405,14 @@ static void test_lvm(void)
 	lvm_uuid_text(id, text);
 	CHECK(!strcmp(text, "ABCDEF-GHIJ-KLMN-OPQR-STUV-WXYZ-abcdef"));
 	free(id);
+	id = lvm_dm_name("v-g", "vm--1.x");
+	CHECK(!strcmp(id, "v--g-vm----1.x"));
+	free(id);
+	CHECK(lvm_same_group("0123456789abcdefghijklmnopqrstuvABCDEFGHIJKLMNOPQRSTUVWXYZabcdef",
+			     "0123456789abcdefghijklmnopqrstuvABCDEFGHIJKLMNOPQRSTUVWXYZabcdeX"));
+	CHECK(!lvm_same_group("0123456789abcdefghijklmnopqrstuXABCDEFGHIJKLMNOPQRSTUVWXYZabcdef",
+			      "0123456789abcdefghijklmnopqrstuvABCDEFGHIJKLMNOPQRSTUVWXYZabcdef"));
+	CHECK(!lvm_same_group("", ""));
 	CHECK(!lvm_id("LVM-x", &id) && !lvm_id("CRYPT-x", &id));
 	CHECK(!lvm_id("LVM-0123456789abcdefghijklmnopqrstuvABCDEFGHIJKLMNOPQRSTUVWXYZabcdef-tpool", &id));
 	done("what lvm2 says of a volume");

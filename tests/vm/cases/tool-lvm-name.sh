@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+# The name of a logical volume that is moved, with the real lvm2, and over a real reboot,
+# in which the machine just stops: it means the data, never the old one. Moved within its
+# group, and out of it; what stands in the way is refused before anything has changed; a
+# commit that is killed anywhere is finished by resume, or taken back; one that a reboot
+# has cut off leaves no such name until somebody decides.
+#
+# Caught: a name that is not changed (after the boot it means the old data).
+#
+# vm: livemigrate=sanitized disks=96M,40M,8M boots=2 timeout=500 mem=640
+# vm: files=tests/vm/legs.sh,tests/vm/tool.sh,tests/vm/lvm.sh bins=lvm modules=ext4
+
+. /vm/lib.sh
+export LIVEMIGRATE_STATE_DIR=/state/lib
+. legs.sh
+. tool.sh
+. lvm.sh
+
+mkdir -p /state
+note "=== boot $BOOT"
+
+fill()	# fill DEV: with what is not zero; its sum in $sum
+{
+	dd if=/dev/urandom of="$1" bs=1M count=8 conv=fsync,notrunc 2>/dev/null
+	sum=$(md5sum <"$1")
+}
+
+is()	# is VG/LV: it holds what was filled in
+{
+	[ "$(dd if="/dev/$1" iflag=direct bs=1M 2>/dev/null | md5sum)" = "$sum" ] || die "$1 is not the data"
+}
+
+skipped()	# skipped VG/LV: lvm2 does not make a device of it by itself
+{
+	lvm lvs --noheadings -o lv_skip_activation "$1" 2>/dev/null | grep -q skip || die "$1 is activated"
+}
+
+# The device of the last move, and what was left, go.
+gone()	# gone DM VG/LV
+{
+	dmsetup remove "$1"
+	vm_lvm lvremove -y "$2"
+	all_clear
+}
+
+recorded()	# the name of the device that there is a record of
+{
+	find /state/lib -name '*.json' | sed 's,.*/,,; s/\.json$//' | sort
+}
+
+first_boot()
+{
+	mkfs.ext4 -q /dev/vdc
+	mount /dev/vdc /state
+	vm_lvm vgcreate vg0 /dev/vda
+	vm_lvm vgcreate vg1 /dev/vdb
+	vm_lvm lvcreate -y -L 8M -n vm-1 vg0
+	fill /dev/vg0/vm-1
+
+	note "--- within the group"
+	load_start /dev/vg0/vm-1 --rate 100 --mix w=60,r=40 --offset 0
+	tool start vg0/vm-1 --to vg0/other
+	refused 3 'vg0-other is a leg of the migration of vg0-vm--1' start vg0/other --to vg0/third
+	tool wait vg0/vm-1
+	tool cutover vg0/vm-1
+	# Names that are taken: a volume's, and a device's.
+	vm_lvm lvcreate -y -L 4M -n vm-1.lmsrc1 vg0
+	dmsetup create vg0-vm--1.lmsrc2 --table "0 8 error"
+	answers 0 'vg0/other is called vg0/vm-1 now' commit vg0/vm-1
+	grep -q '"lvm lvremove --driverloaded n vg0/vm-1.lmsrc3" removes it' /run/said || die "it does not say how to remove it"
+	load_alive
+	[ "$(volumes)" = "vg0/vm-1 vg0/vm-1.lmsrc1 vg0/vm-1.lmsrc3" ] || die "there are now: $(volumes)"
+	skipped vg0/vm-1.lmsrc3
+	vm_lvm lvremove -y vg0/vm-1.lmsrc1
+	dmsetup remove vg0-vm--1.lmsrc2
+
+	note "--- and again, from where it rests"
+	tool start vg0-vm--1.lmsrc3 --to vg0/third
+	tool wait vg0-vm--1.lmsrc3
+	tool cutover vg0-vm--1.lmsrc3
+	answers 0 'vg0/third is called vg0/vm-1 now' commit vg0-vm--1.lmsrc3
+	load_alive
+	load_stop
+	[ "$(volumes)" = "vg0/vm-1 vg0/vm-1.lmsrc1 vg0/vm-1.lmsrc3" ] || die "there are now: $(volumes)"
+	[ "$(dmsetup info -c --noheadings -o suspended vg0-vm--1)" = Active ] || die "the leg is suspended"
+	load_check /dev/vg0/vm-1
+	load_check /dev/mapper/vg0-vm--1.lmsrc3
+	skipped vg0/vm-1.lmsrc1
+
+	note "--- below itself, by the name, and then from where it rests"
+	tool run vg0/vm-1 --to vg0/fourth --failback-window 0
+	tool start vg0-vm--1.lmsrc3 --to vg0/fifth
+	tool wait vg0-vm--1.lmsrc3
+	tool cutover vg0-vm--1.lmsrc3
+	answers 0 'vg0/fifth is called vg0/vm-1 now' commit vg0-vm--1.lmsrc3
+	fill /dev/mapper/vg0-vm--1.lmsrc3
+	is vg0/vm-1
+	dmsetup remove vg0-vm--1.lmsrc3
+	for n in 1 2 3 4; do
+		skipped vg0/vm-1.lmsrc$n
+		vm_lvm lvremove -y vg0/vm-1.lmsrc$n
+	done
+	all_clear
+
+	note "--- aborted: all as it was"
+	fill /dev/vg0/vm-1
+	tool run vg0/vm-1 --to vg0/other --failback-window 0 --delete-source
+	[ "$(volumes)" = "vg0/vm-1" ] || die "there are now: $(volumes)"
+	is vg0/vm-1
+	dmsetup remove vg0-vm--1.lmsrc1
+	tool start vg0/vm-1 --to vg0/other
+	tool wait vg0/vm-1
+	tool abort vg0/vm-1 --delete-dest
+	[ "$(volumes)" = "vg0/vm-1" ] || die "there are now: $(volumes)"
+	[ -e /dev/mapper/vg0-vm--1 ] || die "the device has another name"
+
+	note "--- killed in commit"
+	export ASAN_OPTIONS=detect_leaks=0
+	n=0
+	status=99
+	while [ $status -eq 99 ]; do
+		# shellcheck disable=SC2154 # tool.sh sets it
+		n=$((n + 3 * kill_stride))
+		tool start vg0/vm-1 --to vg0/other >/dev/null
+		tool wait vg0/vm-1
+		tool cutover vg0/vm-1 >/dev/null
+		kill_at $n commit vg0/vm-1
+		note "$n: $(tail -n 1 /run/killed)"
+		device=$(recorded)
+		# By the old name, as long as nobody else has it.
+		[ -z "$device" ] || [ -e /dev/mapper/vg0-vm--1 ] || device=vg0-vm--1
+		if [ -n "$device" ] && [ $((n % 2)) -eq 0 ] &&
+			livemigrate failback "$device" >/dev/null 2>&1; then
+			[ "$(volumes)" = "vg0/other vg0/vm-1" ] || die "there are now: $(volumes)"
+			# The record has gone with its device.
+			tool abort "$(recorded)" --delete-dest >/dev/null
+			[ "$(volumes)" = "vg0/vm-1" ] || die "there are now: $(volumes)"
+			[ -e /dev/mapper/vg0-vm--1 ] || die "the device has another name"
+			is vg0/vm-1
+			continue
+		fi
+		if [ -n "$device" ]; then
+			livemigrate resume "$device" >/dev/null || die "it cannot be resumed"
+			device=$(recorded)
+			[ -z "$device" ] || tool commit "$device" >/dev/null
+		fi
+		[ "$(volumes)" = "vg0/vm-1 vg0/vm-1.lmsrc1" ] || die "there are now: $(volumes)"
+		is vg0/vm-1
+		gone vg0-vm--1.lmsrc1 vg0/vm-1.lmsrc1
+	done
+	[ $n -gt 12 ] || die "it was killed too seldom"
+
+	note "--- cut off by the machine"
+	tool start vg0/vm-1 --to vg0/other
+	tool wait vg0/vm-1
+	tool cutover vg0/vm-1
+	fill /dev/vg0/vm-1
+	echo "$sum" >/state/sum
+	# Between the step aside and the new name.
+	cut=0
+	for n in $(seq 8 40); do
+		kill_at "$n" commit vg0/vm-1
+		if lvm lvs vg0/vm-1.lmsrc1 >/dev/null 2>&1; then
+			cut=1
+			break
+		fi
+	done
+	[ $cut -eq 1 ] || die "it was not killed in time"
+	volumes
+
+	note "--- ... and another, that was let go of"
+	vm_lvm lvcreate -y -L 4M -n two vg0
+	tool start vg0/two --to vg0/two-new
+	tool wait vg0-two
+	tool cutover vg0-two
+	dd if=/dev/urandom of=/dev/vg0/two bs=1M count=4 conv=fsync,notrunc 2>/dev/null
+	md5sum </dev/vg0/two >/state/two
+	cut=0
+	for n in $(seq 8 60); do
+		kill_at "$n" commit vg0-two
+		if grep -q '"told":true' /state/lib/vg0-two*.json; then
+			cut=1
+			break
+		fi
+	done
+	[ $cut -eq 1 ] || die "it was not killed in time"
+	volumes
+
+	note "--- ... and one before anything had happened"
+	vm_lvm lvcreate -y -L 4M -n three vg0
+	tool start vg0/three --to vg0/three-new
+	tool wait vg0-three
+	tool cutover vg0-three
+	cut=0
+	for n in $(seq 4 40); do
+		kill_at "$n" commit vg0-three
+		if grep -q '"step":"commit"' /state/lib/vg0-three.json; then
+			cut=1
+			break
+		fi
+	done
+	[ $cut -eq 1 ] || die "it was not killed in time"
+	[ -e /dev/vg0/three ] || die "that was too late: $(volumes)"
+	sync
+	boot_again
+}
+
+second_boot()
+{
+	mount /dev/vdc /state
+	sum=$(cat /state/sum)
+	vm_lvm vgchange -ay
+	[ ! -e /dev/vg0/vm-1 ] || die "the name is there: $(volumes)"
+	[ ! -e /dev/vg0/two ] || die "the name is there: $(volumes)"
+	answers 3 'gives it the volume.s name' boot
+	[ "$(volumes)" = "vg0/other vg0/three vg0/three-new vg0/two vg0/two.lmsrc1 vg0/vm-1.lmsrc1" ] || die "there are now: $(volumes)"
+	[ "$(md5sum </dev/vg0/two)" = "$(cat /state/two)" ] || die "vg0/two has the old data"
+	skipped vg0/two.lmsrc1
+	[ "$(recorded | xargs)" = "vg0-three vg0-vm--1.lmsrc1" ] || die "there are records of: $(recorded)"
+	refused 3 'commit had not begun when the host went down, and its source is complete' resume vg0-three
+	tool abort --force vg0-three
+	vm_lvm lvremove -y vg0/three-new vg0/three
+	exec 9</dev/vg0/vm-1.lmsrc1
+	refused 3 'is in use already' resume vg0-vm--1.lmsrc1
+	exec 9<&-
+	tool resume vg0-vm--1
+	[ "$(volumes)" = "vg0/two vg0/two.lmsrc1 vg0/vm-1 vg0/vm-1.lmsrc1" ] || die "there are now: $(volumes)"
+	is vg0/vm-1
+	skipped vg0/vm-1.lmsrc1
+	[ -z "$(recorded)" ] || die "a record is left"
+	umount /state
+	vm_lvm vgchange -an
+}
+
+if [ "$BOOT" -eq 1 ]; then
+	first_boot
+else
+	second_boot
+fi
