@@ -18,7 +18,7 @@ PACKAGES=(
 	libdevmapper-dev dmsetup libblkid-dev libjson-c-dev jq
 	sparse shellcheck clang spin
 	qemu-system-x86 qemu-utils lvm2 nbdkit nbd-client busybox-static cpio
-	util-linux e2fsprogs xfsprogs fio
+	util-linux e2fsprogs xfsprogs fio udev
 )
 # For a kernel to be built.
 DEBUG_PACKAGES=(linux-source-6.1 flex bison bc libelf-dev)
