@@ -44,7 +44,7 @@ dd if=/dev/urandom of=/dev/vda bs=1M count=24 conv=fsync 2>/dev/null
 lm_create m /dev/vda /dev/vdb
 lm_wait_phase m synced
 
-bg stamp stamp --dev /dev/mapper/m --state /run/state --seconds 60 --latency \
+bg stamp stamp --dev /dev/mapper/m --state /run/state --seconds $((60 * SLOWNESS)) --latency \
 	--bs 512:16384 --mix w=85,r=5,f=5,u=5 --threads 4 --depth 4 --rate 300
 wait_until 20 test -s /run/stamp.log || die "the load does not begin"
 sleep 2

@@ -78,7 +78,7 @@ migrate()
 	blockdev --flushbufs "$source"
 
 	dmsetup create m --table \
-		"0 $len livemigrate $source $from $dest $to 4 region_size $5 copy_rate 1024"
+		"0 $len livemigrate $source $from $dest $to 4 region_size $5 copy_rate $((1024 / SLOWNESS))"
 	round /dev/mapper/m 1
 	[ "$(lm_field m phase)" = copying ] || die "the copier was done before the load"
 	[ "$(lm_field m copied)" -gt 0 ] || die "nothing was copied under load"

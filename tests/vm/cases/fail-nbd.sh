@@ -106,7 +106,7 @@ connect $nbd
 leg_make far $nbd
 
 note "a slow one, under load"
-lm_create m /dev/vda /dev/mapper/far standby_timeout 3000
+lm_create m /dev/vda /dev/mapper/far standby_timeout $((3000 * SLOWNESS))
 load
 lm_wait_phase m synced 60
 echo 0 >/run/far.rate

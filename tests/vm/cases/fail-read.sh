@@ -34,6 +34,7 @@ leg_break_part src $bad 8
 
 began=$(cut -d ' ' -f 1 /proc/uptime)
 lm_create m /dev/mapper/src /dev/mapper/dst
+event=$(dmsetup info -c --noheadings -o events m)
 wait_until 20 sh -c '. /vm/lib.sh; [ "$(lm_field m done)" -eq $(($(lm_field m total) - 1)) ]' ||
 	die "the copier does not go on around a bad region: $(dmsetup status m)"
 [ "$(lm_field m phase)" = copying ] || die "not copying"
@@ -51,7 +52,6 @@ read_mib 5 >/dev/null && die "the guest did not see the source's error"
 [ "$(read_mib 6)" = "$(of_disk /dev/vda 6)" ] || die "MiB 6 reads wrong"
 
 # After some tries it is left alone, with an event.
-event=$(dmsetup info -c --noheadings -o events m)
 left_alone()
 {
 	kmsg_since | grep -q 'source cannot be read at sector 10248'
