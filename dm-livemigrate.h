@@ -868,9 +868,12 @@ struct lm_target {
 	struct dm_dev *meta_dev;
 	sector_t start[LM_NR_LEGS];
 
-	mempool_t pages;
+	mempool_t pages;		/* req.c's, down to @starving */
 	mempool_t vecs;
 	mempool_t reqs;
+	struct lm_stash __percpu *stash;
+	bool starving;			/* the submit worker waits for memory */
+
 	mempool_t flushes;
 	struct bio_set bios;
 
@@ -895,7 +898,6 @@ struct lm_target {
 	struct lm_backlog backlog[LM_NR_LEGS];
 	bool blocks[LM_NR_LEGS];	/* lm_backlog_blocks() */
 	wait_queue_head_t backlog_room;
-	bool starving;			/* the submit worker waits for memory */
 
 	struct lm_copier copier;
 	struct lm_verifier verifier;
@@ -951,6 +953,12 @@ bool lm_whole_begin(struct lm_io *io, struct bio *bio, enum lm_leg leg);
 bool lm_whole_again(struct lm_io *io, struct bio *bio, blk_status_t status);
 int lm_whole_read(struct lm_io *io, struct bio *bio);
 int lm_whole_read_end(struct lm_io *io, struct bio *bio, blk_status_t status);
+
+/* req.c: what a write to both legs needs. */
+bool lm_req_alloc(struct lm_io *io, unsigned int bytes, gfp_t gfp);
+void lm_req_free(struct lm_target *t, struct lm_req *req);
+int lm_req_init(struct lm_target *t);
+void lm_req_exit(struct lm_target *t);
 
 /* mirror.c: the guest's bios. */
 int lm_mirror_init(struct lm_target *t, char **error);

@@ -33,7 +33,7 @@
 #define LM_GFP_MAP	(GFP_NOWAIT | __GFP_NOWARN)
 #define LM_GFP_WORKER	GFP_NOIO
 /* One would do, were it not for those that a hung leg keeps. */
-#define LM_MIN_REQS	16
+#define LM_MIN_FLUSHES	16
 
 /* ------------------------------------------------------------------------
  * Waiting and ending
@@ -113,94 +113,8 @@ static void lm_io_end(struct lm_io *io, blk_status_t status)
 }
 
 /* ------------------------------------------------------------------------
- * Requests, and their bounce pages
+ * Requests
  */
-
-static void lm_req_free_pages(struct lm_target *t, struct lm_req *req)
-{
-	unsigned int i;
-
-	for (i = 0; i < req->nr_pages; i++)
-		mempool_free(req->vecs[i].bv_page, &t->pages);
-	req->nr_pages = 0;
-	if (req->vecs != req->inline_vecs)
-		mempool_free(req->vecs, &t->vecs);
-	req->vecs = req->inline_vecs;
-}
-
-static void lm_req_free(struct lm_target *t, struct lm_req *req)
-{
-	lm_req_free_pages(t, req);
-	mempool_free(req, &t->reqs);
-}
-
-/*
- * As mempool_alloc(), but who may sleep does so no longer than a standby takes
- * part: one that hangs gives nothing back, and is given up before long.
- */
-static void *lm_pool_get(struct lm_target *t, mempool_t *pool, gfp_t gfp)
-{
-	bool waits = gfpflags_allow_blocking(gfp);
-	void *element;
-
-	/* What comes back is the worker's, whose bios came first. */
-	if (!waits && unlikely(READ_ONCE(t->starving)))
-		return NULL;
-	element = mempool_alloc(pool, LM_GFP_MAP);
-	if (element || !waits)
-		return element;
-	WRITE_ONCE(t->starving, true);
-	while (!element && lm_phase_is_attached(t->m)) {
-		schedule_timeout_uninterruptible(1);
-		element = mempool_alloc(pool, LM_GFP_MAP);
-	}
-	WRITE_ONCE(t->starving, false);
-	return element;
-}
-
-/*
- * A request with pages for @bytes: all or nothing.  With LM_GFP_WORKER it sleeps
- * until it has them, or there is no standby.  The pools hold what one chunk
- * needs, and only the worker, one at a time, waits for them; all others are in
- * flight, and come back.
- */
-static bool lm_req_alloc(struct lm_io *io, unsigned int bytes, gfp_t gfp)
-{
-	unsigned int nr = DIV_ROUND_UP(bytes, PAGE_SIZE);
-	struct lm_target *t = io->t;
-	struct lm_req *req;
-
-	req = lm_pool_get(t, &t->reqs, gfp);
-	if (!req)
-		return false;
-	req->t = t;
-	req->io = io;
-	req->nr_pages = 0;
-	req->vecs = req->inline_vecs;
-	if (nr > LM_INLINE_VECS) {
-		struct bio_vec *vecs = lm_pool_get(t, &t->vecs, gfp);
-
-		if (!vecs)
-			goto none;
-		req->vecs = vecs;
-	}
-	while (req->nr_pages < nr) {
-		struct bio_vec *vec = &req->vecs[req->nr_pages];
-
-		vec->bv_page = lm_pool_get(t, &t->pages, gfp);
-		if (!vec->bv_page)
-			goto none;
-		vec->bv_offset = 0;
-		vec->bv_len = min_t(unsigned int, bytes, PAGE_SIZE);
-		bytes -= vec->bv_len;
-		req->nr_pages++;
-	}
-	io->req = req;
-	return true;
-none:
-	lm_req_free(t, req);
-	return false;
-}
 
 /*
  * @io, whose range nobody looks into any more, is done with its request.  What
@@ -714,6 +628,9 @@ static void lm_walk_send(struct lm_io *io)
 		to = io->legs;
 		if (to != LM_BOTH_LEGS && !lm_sole_may_begin(io)) {
 			lm_phase_io_end(m, to);
+			/* The worker waits for requests: none may wait for it. */
+			lm_req_free(t, io->req);
+			io->req = NULL;
 			return;
 		}
 		zeroes = bio_op(bio) == REQ_OP_WRITE_ZEROES ||
@@ -914,16 +831,9 @@ int lm_mirror_init(struct lm_target *t, char **error)
 	bio_list_init(&t->submits);
 	INIT_WORK(&t->submit_work, lm_submit_work);
 
-	/* All that the worker can need for one bio. */
-	r = mempool_init_page_pool(&t->pages, LM_CHUNK_PAGES, 0);
+	r = lm_req_init(t);
 	if (!r)
-		r = mempool_init_kmalloc_pool(&t->vecs, 1, LM_CHUNK_PAGES *
-					      sizeof(struct bio_vec));
-	if (!r)
-		r = mempool_init_kmalloc_pool(&t->reqs, LM_MIN_REQS,
-					      sizeof(struct lm_req));
-	if (!r)
-		r = mempool_init_kmalloc_pool(&t->flushes, LM_MIN_REQS,
+		r = mempool_init_kmalloc_pool(&t->flushes, LM_MIN_FLUSHES,
 					      sizeof(struct lm_flush));
 	if (!r)
 		r = bioset_init(&t->bios, BIO_POOL_SIZE, 0, 0);
@@ -942,7 +852,5 @@ void lm_mirror_exit(struct lm_target *t)
 {
 	bioset_exit(&t->bios);
 	mempool_exit(&t->flushes);
-	mempool_exit(&t->reqs);
-	mempool_exit(&t->vecs);
-	mempool_exit(&t->pages);
+	lm_req_exit(t);
 }

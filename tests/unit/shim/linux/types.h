@@ -42,6 +42,7 @@ typedef u32 blk_opf_t;
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof(*(a)))
 #define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)
+#define __percpu
 
 #define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define WRITE_ONCE(x, v)	__atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
