@@ -208,7 +208,7 @@ bool lm_range_if_quiet(struct lm_ranges *rs, sector_t start, sector_t end,
 enum lm_standby { LM_ATTACHED, LM_FAILED, LM_DROPPED };
 
 /* ------------------------------------------------------------------------
- * metadata.c: what survives a crash, on its device.  Knows nothing of bios, and
+ * metadata.c, metadata-load.c: what survives a crash, on its device.  Knows nothing of bios, and
  * not what a state means.
  */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What lies on the metadata device: between metadata.c and metadata-format.c,
- * which knows what the bytes mean, and nothing of the device.
+ * What lies on the metadata device: between metadata.c and metadata-load.c, and
+ * metadata-format.c, which knows what the bytes mean, and nothing of the device.
  */
 #ifndef DM_LIVEMIGRATE_METADATA_FORMAT_H
 #define DM_LIVEMIGRATE_METADATA_FORMAT_H
