@@ -145,6 +145,9 @@ check-long:
 check-build check-unit check-vm check-power check-packages check-debug check-kcsan: check-%:
 	@tests/check $*
 
+bench:
+	@tests/bench/run $(WORKS)
+
 demo:
 	@tests/vm/run $(if $(KERNEL),-k $(KERNEL)) --console tests/demo/demo.sh
 
@@ -178,9 +181,11 @@ help:
 	@echo 'make check-kcsan  the same in a kernel that looks for data races'
 	@echo 'make check-packages  lintian, and the packages in small Debians of two suites'
 	@echo '                  (downloads 300 MB, once); not part of make check'
+	@echo 'make bench        how fast it is, beside others, in a virtual machine; WORKS="iops"'
+	@echo '                  selects some, REPEAT=3 is how often each is measured'
 	@echo 'make demo         a migration, live, in a virtual machine'
 	@echo 'make clean        remove what was built'
 
 .PHONY: all headers modules tools livemigrate install uninstall modules_install modules_uninstall \
 	dkms_install dkms_uninstall deb setup check check-build check-unit check-vm check-power \
-	check-long check-debug check-kcsan check-packages demo version clean help
+	check-long check-debug check-kcsan check-packages bench demo version clean help
