@@ -121,7 +121,7 @@ first_boot()
 	status=99
 	while [ $status -eq 99 ]; do
 		# shellcheck disable=SC2154 # tool.sh sets it
-		n=$((n + 3 * kill_stride))
+		n=$((n + 2 * kill_stride))
 		tool start vg0/vm-1 --to vg0/other >/dev/null
 		tool wait vg0/vm-1
 		tool cutover vg0/vm-1 >/dev/null
@@ -130,7 +130,7 @@ first_boot()
 		device=$(recorded)
 		# By the old name, as long as nobody else has it.
 		[ -z "$device" ] || [ -e /dev/mapper/vg0-vm--1 ] || device=vg0-vm--1
-		if [ -n "$device" ] && [ $((n % 2)) -eq 0 ] &&
+		if [ -n "$device" ] && [ $((n / (2 * kill_stride) % 2)) -eq 0 ] &&
 			livemigrate failback "$device" >/dev/null 2>&1; then
 			[ "$(volumes)" = "vg0/other vg0/vm-1" ] || die "there are now: $(volumes)"
 			# The record has gone with its device.
