@@ -128,8 +128,9 @@ first_boot()
 		kill_at $n commit vg0/vm-1
 		note "$n: $(tail -n 1 /run/killed)"
 		device=$(recorded)
-		# By the old name, as long as nobody else has it.
-		[ -z "$device" ] || [ -e /dev/mapper/vg0-vm--1 ] || device=vg0-vm--1
+		# By the old name, as long as nobody else has it. (The node may lack: it was
+		# killed before.)
+		[ -z "$device" ] || dmsetup info vg0-vm--1 >/dev/null 2>&1 || device=vg0-vm--1
 		if [ -n "$device" ] && [ $((n / (2 * kill_stride) % 2)) -eq 0 ] &&
 			livemigrate failback "$device" >/dev/null 2>&1; then
 			[ "$(volumes)" = "vg0/other vg0/vm-1" ] || die "there are now: $(volumes)"
