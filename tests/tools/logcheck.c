@@ -132,9 +132,11 @@ static const char *describe(const struct leg *leg, uint64_t region)
 	       "what it held at the beginning" : "something newer";
 }
 
-static void report(uint64_t mark, uint64_t region, const char *what)
+/* Some of each rule's: another's must not hide them. */
+static void report(uint64_t mark, uint64_t region, const char *what, uint64_t *nr)
 {
-	if (nr_wrong++ >= MAX_REPORTS)
+	nr_wrong++;
+	if ((*nr)++ >= MAX_REPORTS)
 		return;
 	printf("WRONG between mark %" PRIu64 " and %" PRIu64 ": region %" PRIu64
 	       " %s. The source has %s, the dest %s; they are %s.\n",
@@ -239,15 +241,17 @@ static bool meta_read(uint64_t mark)
 
 /* ---- the rules ---- */
 
-static void each(uint64_t bits, uint64_t word, uint64_t mark, const char *what)
+static void each(uint64_t bits, uint64_t word, uint64_t mark, const char *what,
+		 uint64_t *nr)
 {
 	for (; bits; bits &= bits - 1)
-		report(mark, word * 64 + (uint64_t)__builtin_ctzll(bits), what);
+		report(mark, word * 64 + (uint64_t)__builtin_ctzll(bits), what, nr);
 }
 
 /* The interval that begins with this mark, and the one before it. */
 static void judge(uint64_t mark)
 {
+	static uint64_t nr_differ, nr_early;
 	uint64_t i, moved, now, before, look;
 
 	for (i = 0; i < meta.words; i++) {
@@ -262,9 +266,9 @@ static void judge(uint64_t mark)
 		looked_at[i] = (looked_at[i] & trusted.now[i]) | look;
 		ever[i] |= look;
 		each(look & ~equal[i], i, mark,
-		     "is trusted, and the legs differ there");
+		     "is trusted, and the legs differ there", &nr_differ);
 		each(before & sure.now[i] & sure.before[i], i, mark - 1,
-		     "was trusted while a write was not durable");
+		     "was trusted while a write was not durable", &nr_early);
 	}
 }
 
