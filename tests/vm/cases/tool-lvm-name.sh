@@ -8,7 +8,7 @@
 #
 # Caught: a name that is not changed (after the boot it means the old data).
 #
-# vm: livemigrate=sanitized disks=96M,40M,8M boots=2 timeout=500 mem=640
+# vm: livemigrate=sanitized disks=96M,40M,8M boots=2 timeout=800 mem=640
 # vm: files=tests/vm/legs.sh,tests/vm/tool.sh,tests/vm/lvm.sh bins=lvm modules=ext4
 
 . /vm/lib.sh
@@ -160,7 +160,7 @@ first_boot()
 	echo "$sum" >/state/sum
 	# Between the step aside and the new name.
 	cut=0
-	for n in $(seq 8 40); do
+	for n in $(seq 10 3 40); do
 		kill_at "$n" commit vg0/vm-1
 		if lvm lvs vg0/vm-1.lmsrc1 >/dev/null 2>&1; then
 			cut=1
@@ -178,7 +178,7 @@ first_boot()
 	dd if=/dev/urandom of=/dev/vg0/two bs=1M count=4 conv=fsync,notrunc 2>/dev/null
 	md5sum </dev/vg0/two >/state/two
 	cut=0
-	for n in $(seq 8 60); do
+	for n in $(seq 12 4 60); do
 		kill_at "$n" commit vg0-two
 		if grep -q '"told":true' /state/lib/vg0-two*.json; then
 			cut=1
