@@ -104,6 +104,10 @@ static size_t finish_all(bool last, int *code)
 	return left;
 }
 
+/* ------------------------------------------------------------------------
+ * All of it
+ */
+
 /* One may lie on another one, which comes behind it: so again while it gets on. */
 static void try_until(const struct tab *tab, bool *done, int64_t end, int *code)
 {

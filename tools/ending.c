@@ -303,18 +303,18 @@ static int cut_to_size(struct migration *m)
 	return code;
 }
 
-/*
- * From here on the source is stale. The record says so before the line of
- * livemigrate.tab names the dest, so that no boot in between takes the source.
- */
+/* It stepped aside before the message, and its disk may have failed since. */
 static void keep_aside(struct migration *m)
 {
-	/* It stepped aside before the message, and its disk may have failed since. */
 	if (volume_name_step_aside(m))
 		remark("%s: if its source comes back under its old name, that leads to the old data.",
 		       m->device.name);
 }
 
+/*
+ * From here on the source is stale. The record says so before the line of
+ * livemigrate.tab names the dest, so that no boot in between takes the source.
+ */
 static int settle(struct migration *m)
 {
 	int code = volume_name_choose(m->state);

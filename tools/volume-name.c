@@ -174,28 +174,38 @@ static int want_free_device(const char *id, const char *vg, const char *lv)
 }
 
 /*
- * Of a volume that may be called so already, or be gone; else somebody has renamed it.
- * @aside: its device first, because lvm2 could be asked for another name of a device whose
- * own is taken, and would leave it suspended; otherwise metadata, which holds the name.
+ * @is_so: metadata says it already. @aside: the device first, because lvm2 could be asked
+ * for another name of a device whose own is taken, and would leave it suspended; otherwise
+ * metadata, which holds the name.
  */
+static int rename_both(const char *id, const struct lvm_volume *volume, const char *to,
+		       bool is_so, bool aside)
+{
+	int code = DONE;
+
+	if (aside)
+		code = rename_device(id, volume->vg, to);
+	else if (!is_so)
+		code = want_free_device(id, volume->vg, to);
+	if (!code && !is_so)
+		code = lvm_rename(volume, to);
+	if (!code && !aside)
+		code = rename_device(id, volume->vg, to);
+	return code;
+}
+
+/* Of a volume that may be called so already, or be gone; else somebody has renamed it. */
 static int change(const char *id, const char *from, const char *to, bool aside)
 {
 	struct lvm_volume volume;
 	int code = lvm_look(id, &volume);
-	bool is_so, is_to_be;
+	bool is_so;
 
 	if (code)
 		return code == NOT_FOUND ? DONE : code;
 	is_so = !strcmp(volume.lv, to);
-	is_to_be = !is_so && !strcmp(volume.lv, from);
-	if (aside && (is_so || is_to_be))
-		code = rename_device(id, volume.vg, to);
-	else if (is_to_be)
-		code = want_free_device(id, volume.vg, to);
-	if (!code && is_to_be)
-		code = lvm_rename(&volume, to);
-	if (!code && !aside && (is_so || is_to_be))
-		code = rename_device(id, volume.vg, to);
+	if (is_so || !strcmp(volume.lv, from))
+		code = rename_both(id, &volume, to, is_so, aside);
 	lvm_make_nodes(volume.vg);
 	lvm_volume_free(&volume);
 	return code;
