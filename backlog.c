@@ -89,6 +89,13 @@ static struct bio *lm_backlog_pop(struct lm_backlog *backlog, enum lm_backlog_ki
 	return bio;
 }
 
+/* Its leg, which has failed, gets nothing more. */
+static void lm_backlog_withhold(struct bio *bio, enum lm_backlog_kind kind)
+{
+	bio->bi_status = kind == LM_BACKLOG_WHOLE ? BLK_STS_IOERR : LM_STS_WITHHELD;
+	bio_endio(bio);
+}
+
 static void lm_backlog_work(struct work_struct *work)
 {
 	struct lm_backlog *backlog = container_of(work, struct lm_backlog, work);
@@ -99,9 +106,8 @@ static void lm_backlog_work(struct work_struct *work)
 
 	blk_start_plug(&plug);
 	while ((bio = lm_backlog_pop(backlog, &kind))) {
-		/* Once it has failed it gets nothing more. */
 		if (percpu_ref_is_dying(&ref->ref))
-			bio_io_error(bio);
+			lm_backlog_withhold(bio, kind);
 		else if (kind == LM_BACKLOG_WHOLE)
 			dm_submit_bio_remap(bio, NULL);
 		else

@@ -56,6 +56,7 @@ enum lm_step { LM_STEP_LOCK, LM_STEP_READ, LM_STEP_CHECK, LM_STEP_WRITE };
  * @by_data: zeroes are sent as data: the standby cannot write them otherwise.
  * @pending: parts of the step's I/O that have not ended.
  * @status: of the step's I/O.
+ * @withheld: some of it was not sent: the leg had failed before.
  * @unsupported: the standby cannot write zeroes, contrary to what it says.
  * @skip: regions that need no copy: set, or lost to the guest.
  * @lost: regions lost to the guest; the range's mask.
@@ -80,6 +81,7 @@ struct lm_job {
 	unsigned long since;
 	atomic_t pending;
 	blk_status_t status;
+	bool withheld;
 	bool unsupported;
 	DECLARE_BITMAP(skip, LM_CHUNK_REGIONS);
 	DECLARE_BITMAP(lost, LM_CHUNK_REGIONS);
@@ -284,7 +286,10 @@ static void lm_job_endio(struct bio *bio)
 			if (op_is_write(bio_op(bio)))
 				lm_phase_give_up(job->t->m,
 						 lm_other_leg(job->from));
-			WRITE_ONCE(job->status, bio->bi_status);
+			if (bio->bi_status == LM_STS_WITHHELD)
+				WRITE_ONCE(job->withheld, true);
+			else
+				WRITE_ONCE(job->status, bio->bi_status);
 		}
 	}
 	bio_put(bio);
@@ -296,6 +301,7 @@ static void lm_job_begin(struct lm_job *job, enum lm_step step)
 {
 	job->step = step;
 	job->status = BLK_STS_OK;
+	job->withheld = false;
 	job->unsupported = false;
 	job->since = jiffies;
 	atomic_set(&job->pending, 1);
@@ -542,6 +548,9 @@ static void lm_job_work(struct work_struct *work)
 		lm_job_late(job);
 		return;
 	}
+	/* An error of the leg's says more. */
+	if (unlikely(job->withheld) && !job->status)
+		job->status = LM_STS_WITHHELD;
 	switch (job->step) {
 	case LM_STEP_LOCK:
 		lm_job_read(job);

@@ -680,6 +680,11 @@ struct lm_flush {
 };
 
 /* So many bios wait for room on a leg before those who send do. */
+/*
+ * How a bio of ours ends that its leg never got, because that had failed before: no
+ * error of the leg's.  A word of dm's own, which no device says.
+ */
+#define LM_STS_WITHHELD	BLK_STS_DM_REQUEUE
 #define LM_BACKLOG_MAX	64
 
 enum lm_backlog_kind {

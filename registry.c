@@ -29,7 +29,8 @@ static LIST_HEAD(lm_registry);
  * @leg: the leg.
  * @op: 'r', 'w' or 'f' for a flush.
  * @sector: where, from the target's start.
- * @error: a negative errno: blk_status_t differs from kernel to kernel.
+ * @error: a negative errno: blk_status_t differs from kernel to kernel.  That of
+ *	LM_STS_WITHHELD does not count.
  *
  * Context: any; takes lm_stats.lock.
  */
@@ -38,6 +39,9 @@ void lm_migration_error(struct lm_migration *m, enum lm_leg leg, char op,
 {
 	struct lm_stats *stats = &m->stats;
 	unsigned long flags;
+
+	if (error == blk_status_to_errno(LM_STS_WITHHELD))
+		return;
 
 	atomic64_inc(op == 'r' ? &stats->read_errors : &stats->write_errors);
 	spin_lock_irqsave(&stats->lock, flags);

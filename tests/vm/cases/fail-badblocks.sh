@@ -7,7 +7,8 @@
 # copy that meets one degrades, a read is answered by the source.
 #
 # Caught: neighbours of a bad block that count as unreadable, too, because the reads
-# of single regions were merged into one request on their way to the disk.
+# of single regions were merged into one request on their way to the disk; writes that
+# the dest never got, as it had failed before, that count as its errors.
 #
 # Method: null_blk, which fails every request that touches one of its bad blocks.
 # They lie at the first and the last sector, and across two regions and two chunks.
@@ -145,6 +146,32 @@ good dst 40000 40003
 lm_msg m reattach
 is synced source A A
 legs_equal "$S" "$D"
+dmsetup remove m
+
+note "many writes at once to a dest that fails each: errors that it gave count"
+# null_blk with memory may sleep, so they wait for each other in a backlog, and most
+# of them have not been sent when the first one fails.
+lm_create m "$S" "$D"
+is synced source A A
+for _ in $(seq 10); do
+	errors=$(lm_field m write_errors)
+	asked=$(disk_stat "$D" writes)
+	for at in $(seq 0 100 8191); do
+		bad dst "$at" "$at"
+	done
+	put 4M 0
+	is degraded source A F
+	errors=$(($(lm_field m write_errors) - errors))
+	asked=$(($(disk_stat "$D" writes) - asked))
+	echo "$errors errors, $asked writes"
+	[ $errors -gt 0 ] && [ $errors -le $asked ] ||
+		die "$errors errors count, of $asked writes: $(dmsetup status m)"
+	for at in $(seq 0 100 8191); do
+		good dst "$at" "$at"
+	done
+	lm_msg m reattach
+	is synced source A A
+done
 dmsetup remove m
 
 note "a copy meets a bad block of the dest, and no guest writes"
