@@ -153,6 +153,10 @@ node "$long" /dev/vda
 refused 9 'is too long' start "$long" --to /dev/vdb
 dmsetup remove "$long"
 
+dmsetup create left-livemigrate_src --uuid LIVEMIGRATE-left --table "0 65536 linear /dev/vda 0"
+refused 9 'hidden source' start left-livemigrate_src --to /dev/vdb
+dmsetup remove left-livemigrate_src
+
 note "--- no permission"
 cp /vm/tools/livemigrate /tmp/livemigrate
 chmod 755 /tmp /tmp/livemigrate
@@ -171,7 +175,7 @@ note "--- while it migrates"
 tool start vm1 --to /dev/vdb --paused
 refused 9 '/dev/vdb was not made by livemigrate' abort vm1 --delete-dest
 refused 3 'migrates already' start vm1 --to /dev/vdc --force
-refused 9 'hidden source' start vm1-livemigrate_src --to /dev/vdc --force
+refused 3 'vm1-livemigrate_src is a leg of the migration of vm1: end that first' start vm1-livemigrate_src --to /dev/vdc --force
 node other /dev/vdf
 refused 9 'in use' start other --to /dev/vdb --force
 refused 9 'in use' start other --to /dev/mapper/vm1-livemigrate_src --force
