@@ -18,6 +18,7 @@ each()		# each SUBJECT DEV
 }
 
 null_disk 1024
+# shellcheck disable=SC2154 # null_disk sets it
 a=$disk
 null_disk 1024
 b=$disk
