@@ -142,7 +142,7 @@ check:
 check-long:
 	@POWER_ROUNDS=$(or $(POWER_ROUNDS),100) CELLS=$(or $(CELLS),all) tests/check
 
-check-build check-unit check-vm check-power check-packages check-debug check-kcsan: check-%:
+check-build check-unit check-vm check-power check-packages check-kernels check-debug check-kcsan: check-%:
 	@tests/check $*
 
 bench:
@@ -176,6 +176,7 @@ help:
 	@echo '                  KERNEL=6.12 the kernel'
 	@echo 'make check-power  the power goes while it migrates; POWER_ROUNDS=N so often'
 	@echo 'make check-long   make check, the power goes 100 times, and every fault in every phase'
+	@echo 'make check-kernels  every case on every kernel of tests/kernels.list'
 	@echo 'make check-debug  the cases in a kernel with KASAN, lockdep and the like, built once'
 	@echo '                  (ten minutes) and slow (hours for all); not part of make check'
 	@echo 'make check-kcsan  the same in a kernel that looks for data races'
@@ -188,4 +189,4 @@ help:
 
 .PHONY: all headers modules tools livemigrate install uninstall modules_install modules_uninstall \
 	dkms_install dkms_uninstall deb setup check check-build check-unit check-vm check-power \
-	check-long check-debug check-kcsan check-packages bench demo version clean help
+	check-long check-kernels check-debug check-kcsan check-packages bench demo version clean help

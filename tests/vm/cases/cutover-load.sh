@@ -15,7 +15,7 @@
 #
 # The messages themselves must return within 1 s, and no write may fail.
 #
-# vm: disks=24M:iops=1500,24M:iops=1500
+# vm: disks=24M:iops=1500,24M:iops=1500 alone=yes
 # Caught: a switch that holds writes for 300 ms.
 
 . /vm/lib.sh

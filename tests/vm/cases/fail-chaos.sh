@@ -9,7 +9,7 @@
 # standby out.
 #
 # vm: disks=32M:zeroes:discard,32M:zeroes:discard modules=dm-flakey
-# vm: files=tests/vm/legs.sh timeout=200 kernels=6.1,6.12
+# vm: files=tests/vm/legs.sh timeout=200
 
 . /vm/lib.sh
 . legs.sh

@@ -10,7 +10,7 @@
 # Caught: nothing yet that fail-forget does not catch more sharply.
 #
 # vm: disks=48M:zeroes,48M:zeroes modules=dm-flakey files=tests/vm/legs.sh
-# vm: timeout=200 kernels=6.1,6.12
+# vm: timeout=200
 
 . /vm/lib.sh
 . legs.sh

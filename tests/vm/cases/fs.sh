@@ -8,7 +8,7 @@
 # Caught: a discard that clears no bits.
 #
 # vm: disks=320M:discard:zeroes,320M:discard:zeroes,320M:discard,320M
-# vm: modules=ext4,xfs mem=768 timeout=300 kernels=6.1,6.12
+# vm: modules=ext4,xfs mem=768 timeout=300
 
 . /vm/lib.sh
 

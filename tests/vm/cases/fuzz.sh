@@ -12,7 +12,7 @@
 # Caught: a migration's bitmap not freed; an option given twice that is refused
 # without a sentence.
 #
-# vm: disks=16M,16M,16M,16M,1M,1M timeout=180 kernels=6.1,6.12
+# vm: disks=16M,16M,16M,16M,1M,1M timeout=180
 
 . /vm/lib.sh
 

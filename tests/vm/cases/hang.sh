@@ -10,7 +10,7 @@
 #
 # Method: the leg is suspended beneath the target, so that its bios wait.
 #
-# vm: disks=32M:discard:zeroes,32M:discard:zeroes,8M timeout=240 modules=dm-flakey files=tests/vm/legs.sh kernels=6.1,6.12
+# vm: disks=32M:discard:zeroes,32M:discard:zeroes,8M timeout=240 modules=dm-flakey files=tests/vm/legs.sh
 
 . /vm/lib.sh
 . legs.sh

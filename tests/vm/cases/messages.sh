@@ -14,7 +14,7 @@
 # though the standby is attached; one that does not wait for I/O in flight; no
 # event for degraded; EINVAL where it should be EBUSY.
 #
-# vm: disks=16M,16M timeout=240 files=tests/vm/legs.sh kernels=6.1,6.12
+# vm: disks=16M,16M timeout=240 files=tests/vm/legs.sh
 
 . /vm/lib.sh
 . legs.sh

@@ -3,7 +3,7 @@
 # The commands of README.md, run as they stand there, one block after the other,
 # under a load that verifies. After each block it is as the text says.
 #
-# vm: disks=64M,80M files=README.md kernels=6.1,6.12
+# vm: disks=64M,80M files=README.md
 
 . /vm/lib.sh
 
