@@ -50,7 +50,7 @@ dd if=/dev/urandom of=/dev/vdb bs=1M count=32 2>/dev/null
 sync
 lm_create m /dev/vda /dev/vdb copy_rate 4096 metadata /dev/vdc standby_timeout 5000
 load
-dmstress --name m --seconds 20 --procs 8
+dmstress --name m --limit $((20 * SLOWNESS)) --seconds 20 --procs 8
 bg_runs load || die "the load has ended: $(cat /run/load.log)"
 lm_msg m copy_rate 0
 lm_msg m resume
@@ -67,7 +67,7 @@ lm_is m metadata ok || die "the metadata is lost: $(dmsetup status m)"
 dmsetup status m
 
 note "removed and made anew"
-dmstress --name m --seconds $((12 * SLOWNESS)) --procs 8 --remake
+dmstress --name m --limit $((20 * SLOWNESS)) --seconds $((12 * SLOWNESS)) --procs 8 --remake
 lm_msg m copy_rate 0
 lm_msg m resume
 [ "$(lm_field m phase)" != degraded ] || lm_msg m reattach
@@ -81,7 +81,7 @@ note "commit and abort, too, without metadata"
 dmsetup remove m
 lm_create m /dev/vda /dev/vdb
 load
-dmstress --name m --seconds $((6 * SLOWNESS)) --procs 8 --final
+dmstress --name m --limit $((20 * SLOWNESS)) --seconds $((6 * SLOWNESS)) --procs 8 --final
 bg_end load TERM
 dmsetup status m
 case "$(lm_field m phase)" in
