@@ -91,9 +91,37 @@ static int do_message(const char *command, const char *device, const char *messa
 	return code;
 }
 
+/* What the copier was told holds after a boot, too. */
+static int keep_pace(struct state *state, bool paused, uint64_t rate)
+{
+	if (!state || (state->paused == paused && state->rate == rate))
+		return DONE;
+	state->paused = paused;
+	state->rate = rate;
+	return state_save(state);
+}
+
+/* @rate: NULL to pause it. */
+static int tell_copier(const char *device, const char *message, const uint64_t *rate)
+{
+	struct migration m;
+	int code = begin(rate ? "rate" : "pause", device, &m);
+
+	if (code)
+		return code;
+	code = want_running(&m);
+	if (!code)
+		code = message_send(&m, message);
+	if (!code && m.state)
+		code = keep_pace(m.state, rate ? m.state->paused : true,
+				 rate ? *rate : m.state->rate);
+	finish(&m);
+	return code;
+}
+
 int cmd_pause(const struct request *r)
 {
-	int code = do_message("pause", r->device, "pause");
+	int code = tell_copier(r->device, "pause", NULL);
 
 	if (!code)
 		say("%s: the copier stands still; the guest's writes are mirrored as before.",
@@ -111,7 +139,7 @@ int cmd_rate(const struct request *r)
 		return fail(USAGE, "'%s' is no rate: say KiB/s, or a number with M or G behind it; 0 for no limit.",
 			    r->operand);
 	message = format("copy_rate %llu", (unsigned long long)rate);
-	code = do_message("rate", r->device, message);
+	code = tell_copier(r->device, message, &rate);
 	free(message);
 	if (!code && rate)
 		say("%s: at most %llu KiB/s are copied.", r->device,
@@ -302,7 +330,10 @@ int cmd_resume(const struct request *r)
 	if (code)
 		return code;
 	step = m.state ? m.state->step : STEP_RUN;
-	code = resume_stage(&m);
+	if (m.state)
+		code = keep_pace(m.state, false, m.state->rate);
+	if (!code)
+		code = resume_stage(&m);
 	finish(&m);
 	if (code)
 		return code;

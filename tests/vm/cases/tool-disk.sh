@@ -113,6 +113,7 @@ first_boot()
 	lm_wait_above vm1 done 1024
 	# Metadata has what was copied two seconds ago.
 	sleep 3
+	tool pause vm1
 	boot_again
 }
 
@@ -128,6 +129,8 @@ second_boot()
 	sed -i '/^lost/d' "$TAB"
 	sync
 	tool rate vm1 0
+	livemigrate status vm1 | grep -q paused || die "it has forgotten that it is paused"
+	tool resume vm1
 	tool wait vm1
 	tool cutover vm1
 	token 2 /dev/mapper/vm1
@@ -138,6 +141,7 @@ third_boot()
 {
 	tool boot
 	has_token 2 /dev/mapper/vm1
+	! dmsetup table vm1 | grep -E 'copy_rate|paused' || die "it has forgotten what the copier was told"
 	tool wait vm1
 	tool cutover vm1
 	echo 'vm1 /dev/vdc' >>"$TAB"
