@@ -142,7 +142,7 @@ check:
 check-long:
 	@POWER_ROUNDS=$(or $(POWER_ROUNDS),100) CELLS=$(or $(CELLS),all) tests/check
 
-check-build check-unit check-vm check-power check-packages check-kernels check-debug check-kcsan: check-%:
+check-build check-unit check-vm check-power check-packages check-systemd check-kernels check-debug check-kcsan: check-%:
 	@tests/check $*
 
 bench:
@@ -182,6 +182,8 @@ help:
 	@echo 'make check-kcsan  the same in a kernel that looks for data races'
 	@echo 'make check-packages  lintian, and the packages in small Debians of two suites'
 	@echo '                  (downloads 300 MB, once); not part of make check'
+	@echo 'make check-systemd  a host with systemd and lvm2 over boots in which the power goes'
+	@echo '                  (downloads 100 MB, once); not part of make check'
 	@echo 'make bench        how fast it is, beside others, in a virtual machine; WORKS="iops"'
 	@echo '                  selects some, REPEAT=3 is how often each is measured'
 	@echo 'make demo         a migration, live, in a virtual machine'
@@ -189,4 +191,4 @@ help:
 
 .PHONY: all headers modules tools livemigrate install uninstall modules_install modules_uninstall \
 	dkms_install dkms_uninstall deb setup check check-build check-unit check-vm check-power \
-	check-long check-kernels check-debug check-kcsan check-packages bench demo version clean help
+	check-long check-kernels check-debug check-kcsan check-packages check-systemd bench demo version clean help
