@@ -679,12 +679,14 @@ struct lm_flush {
 	bool collects;
 };
 
-/* So many bios wait for room on a leg before those who send do. */
 /*
  * How a bio of ours ends that its leg never got, because that had failed before: no
- * error of the leg's.  A word of dm's own, which no device says.
+ * error of the leg's, and nothing to tell a guest.  A word of dm's own, which no
+ * device says, and dm must not hear from us.
  */
 #define LM_STS_WITHHELD	BLK_STS_DM_REQUEUE
+
+/* So many bios wait for room on a leg before those who send do. */
 #define LM_BACKLOG_MAX	64
 
 enum lm_backlog_kind {

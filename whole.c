@@ -163,7 +163,9 @@ static void lm_rescue_endio(struct bio *clone)
 	enum lm_leg leg = lm_other_leg(io->leg);
 
 	bio_put(clone);
-	if (status)
+	if (status == LM_STS_WITHHELD)
+		status = io->status;
+	else if (status)
 		lm_migration_error(io->t->m, leg, 'r', io->iter.bi_sector,
 				   blk_status_to_errno(status));
 	lm_phase_rescue_end(io->t->m, leg, io->counted);
