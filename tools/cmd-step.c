@@ -119,6 +119,21 @@ static int tell_copier(const char *device, const char *message, const uint64_t *
 	return code;
 }
 
+/* It was paused before the boot, perhaps; the kernel first, then the record. */
+static int unpause(struct migration *m)
+{
+	int code = DONE;
+
+	migration_refresh(m);
+	if (m->stage != RUNS || !m->readable)
+		return DONE;
+	if (m->status.paused)
+		code = message_send(m, "resume");
+	if (!code && m->state)
+		code = keep_pace(m->state, false, m->state->rate);
+	return code;
+}
+
 int cmd_pause(const struct request *r)
 {
 	int code = tell_copier(r->device, "pause", NULL);
@@ -330,10 +345,9 @@ int cmd_resume(const struct request *r)
 	if (code)
 		return code;
 	step = m.state ? m.state->step : STEP_RUN;
-	if (m.state)
-		code = keep_pace(m.state, false, m.state->rate);
-	if (!code)
-		code = resume_stage(&m);
+	code = resume_stage(&m);
+	if (!code && step == STEP_RUN)
+		code = unpause(&m);
 	finish(&m);
 	if (code)
 		return code;
