@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
 # What the guests find on their disks as they start, each by its name: a sum, or that
-# there was none within so many seconds.
+# there was none. Volumes are activated by events, so they may come later; all else is
+# there before any guest is started, or its unit came too late.
 
-wait=60
-[ "$(cat /var/lib/guest-boots 2>/dev/null)" ] || exit 0
-for disk in /dev/vg0/vm1 /dev/mapper/vm2; do
+[ -f /var/lib/guest-disks ] || exit 0
+for disk in $(cat /var/lib/guest-disks); do
 	n=0
-	while [ ! -b "$disk" ] && [ $n -lt $wait ]; do
+	while [ ! -b "$disk" ] && [ "${disk#/dev/vg0/}" != "$disk" ] && [ $n -lt 60 ]; do
 		sleep 1
 		n=$((n + 1))
 	done
