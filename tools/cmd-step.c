@@ -283,6 +283,9 @@ static int resume_absent(struct migration *m)
 	if (m->exists && m->device.open_count > 0)
 		return fail(NOT_NOW, "%s is in use already, and what is written to it is not known to the metadata: \"livemigrate abort %s\", and start again.",
 			    m->device.name, m->device.name);
+	if (m->exists && device_written(m->device.dev))
+		return fail(NOT_NOW, "%s has been written to since it was made, and the metadata does not know where: \"livemigrate abort %s\", and start again.",
+			    m->device.name, m->device.name);
 	return restart_again(m);
 }
 

@@ -149,6 +149,19 @@ uint64_t device_seq(dev_t dev)
 	return seq;
 }
 
+bool device_written(dev_t dev)
+{
+	char *line = sys_block_line(dev, "stat");
+	unsigned long long writes = 0, discards = 0;
+
+	/* Documentation/block/stat.rst */
+	if (line)
+		sscanf(line, "%*u %*u %*u %*u %llu %*u %*u %*u %*u %*u %*u %llu",
+		       &writes, &discards);
+	free(line);
+	return writes || discards;
+}
+
 char *absolute_path(const char *path)
 {
 	char *here, *whole;

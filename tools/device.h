@@ -9,6 +9,8 @@
 
 /* A number that no other device gets before the next boot; 0: not known. */
 uint64_t device_seq(dev_t dev);
+/* Has anything been written or discarded since it was made, as far as the kernel counts? */
+bool device_written(dev_t dev);
 /* How large it is; 0 if that is not known. */
 uint64_t device_sectors(dev_t dev);
 
