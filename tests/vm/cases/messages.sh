@@ -136,7 +136,8 @@ told 0
 
 note "-- synced"
 lm_msg m copy_rate 0
-dmsetup wait m "$(events)" &
+event=$(events)
+dmsetup wait m "$event" &
 waits=$!
 sleep 0.2
 lm_msg m resume
@@ -151,7 +152,8 @@ may_be_tuned
 told 0
 
 note "-- switched"
-dmsetup wait m "$(events)" &
+event=$(events)
+dmsetup wait m "$event" &
 waits=$!
 sleep 0.2
 lm_msg m CutOver
