@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * boot: all mappings of livemigrate.tab, all migrations that have metadata, and the names
+ * boot: all mappings of livemigrate.tab, the migrations that have metadata, and the names
  * of volumes whose commit was cut off. What one line lacks the others do not wait for.
  */
 #include "command.h"
-#include "dest-kind.h"
-#include "disk.h"
 #include "events.h"
 #include "lock.h"
-#include "named.h"
 #include "paths.h"
 #include "restore.h"
 #include "say.h"
@@ -58,7 +55,7 @@ static size_t try_all(const struct tab *tab, bool *done, bool last, int *code)
 }
 
 /* ------------------------------------------------------------------------
- * Devices that others make, volumes above all
+ * Volumes
  */
 
 /* Does its name wait for a commit that the boot has cut off? */
@@ -68,42 +65,16 @@ static bool is_cut_off(const struct migration *m)
 	       volume_name_moves(m->state);
 }
 
-/* Can it be begun again where it was? */
-static bool goes_on(const struct migration *m)
+/* The source was let go of, and that is known: nobody needs to be asked. */
+static int finish_volume(const struct migration *m)
 {
-	return m->stage == REBOOTED && m->state->step == STEP_RUN &&
-	       m->state->metadata.path && !disk_is_kept(m->state);
-}
-
-/* What a person decides is not waited for. */
-static bool is_for_us(const struct migration *m)
-{
-	return goes_on(m) || (is_cut_off(m) && m->state->told);
-}
-
-/* Whoever activates it, and looks what it is, has it open for a moment. */
-static bool is_ready(const struct migration *m)
-{
-	const struct state *state = m->state;
-
-	if (is_cut_off(m))
-		return volume_name_is_ready(state);
-	return m->exists && m->device.live && !m->device.open_count &&
-	       named_present(state->metadata.path) &&
-	       (dest_is_made(state) || named_present(state->dest.path));
-}
-
-static int finish_one(const struct migration *m)
-{
-	bool cut_off = is_cut_off(m);
 	char *note;
 	int code;
 
-	if (is_for_us(m)) {
+	if (m->state->told) {
 		code = do_resume(m->state->name);
 		if (!code)
-			remark(cut_off ? "%s: commit is finished." :
-					 "%s: its migration goes on.", m->state->name);
+			remark("%s: commit is finished.", m->state->name);
 		return code;
 	}
 	note = migration_note(m);
@@ -112,7 +83,7 @@ static int finish_one(const struct migration *m)
 	return code;
 }
 
-/* Those that are ready; all of them if @last. How many are left. */
+/* Those whose volumes are there; all of them if @last. How many are left. */
 static size_t finish_all(bool last, int *code)
 {
 	struct migration **all;
@@ -121,11 +92,12 @@ static size_t finish_all(bool last, int *code)
 
 	all = migrations_all(&damaged);
 	for (i = 0; all[i]; i++) {
-		if (!is_cut_off(all[i]) && !goes_on(all[i]))
+		if (!is_cut_off(all[i]))
 			continue;
-		if (last || (is_for_us(all[i]) && is_ready(all[i])))
-			keep(code, finish_one(all[i]));
-		else if (is_for_us(all[i]))
+		if (last || (all[i]->state->told && volume_name_is_ready(all[i]->state)))
+			keep(code, finish_volume(all[i]));
+		/* What a person decides is not waited for. */
+		else if (all[i]->state->told)
 			left++;
 	}
 	migrations_free(all);

@@ -250,11 +250,21 @@ static int restart(struct migration *m, bool again)
 /* If that fails the record stays: it tells that the dest may be the newer one. */
 static int restart_again(struct migration *m)
 {
-	char *text = state_to_text(m->state);
+	struct state *before;
 	const char *why;
-	struct state *before = state_from_text(text, &why);
-	int code = restart(m, true);
+	char *text;
+	int code;
 
+	/* Metadata knows nothing of what was written without the target. */
+	if (m->exists && m->device.open_count > 0)
+		return fail(NOT_NOW, "%s is in use already, and what is written to it is not known to the metadata: \"livemigrate abort %s\", and start again.",
+			    m->device.name, m->device.name);
+	if (m->exists && device_written(m->device.dev))
+		return fail(NOT_NOW, "%s has been written to since it was made, and the metadata does not know where: \"livemigrate abort %s\", and start again.",
+			    m->device.name, m->device.name);
+	text = state_to_text(m->state);
+	before = state_from_text(text, &why);
+	code = restart(m, true);
 	if (code && before) {
 		/* As it was before the first try. */
 		if (before->again) {
@@ -279,13 +289,6 @@ static int resume_absent(struct migration *m)
 	if (m->state->step != STEP_START &&
 	    (m->state->step != STEP_RUN || !m->state->metadata.path))
 		return want_running(m);
-	/* Metadata knows nothing of what was written without the target. */
-	if (m->exists && m->device.open_count > 0)
-		return fail(NOT_NOW, "%s is in use already, and what is written to it is not known to the metadata: \"livemigrate abort %s\", and start again.",
-			    m->device.name, m->device.name);
-	if (m->exists && device_written(m->device.dev))
-		return fail(NOT_NOW, "%s has been written to since it was made, and the metadata does not know where: \"livemigrate abort %s\", and start again.",
-			    m->device.name, m->device.name);
 	return restart_again(m);
 }
 

@@ -152,14 +152,14 @@ uint64_t device_seq(dev_t dev)
 bool device_written(dev_t dev)
 {
 	char *line = sys_block_line(dev, "stat");
-	unsigned long long writes = 0, discards = 0;
+	unsigned long long written = 0, discarded = 0;
 
-	/* Documentation/block/stat.rst */
+	/* Sectors, as Documentation/block/stat.rst has them: a flush writes none. */
 	if (line)
-		sscanf(line, "%*u %*u %*u %*u %llu %*u %*u %*u %*u %*u %*u %llu",
-		       &writes, &discards);
+		sscanf(line, "%*u %*u %*u %*u %*u %*u %llu %*u %*u %*u %*u %*u %*u %llu",
+		       &written, &discarded);
 	free(line);
-	return writes || discards;
+	return written || discarded;
 }
 
 char *absolute_path(const char *path)

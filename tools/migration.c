@@ -517,8 +517,8 @@ static char *note_absent(const struct migration *m)
 		return format("%s, during commit: the newest data may be on %s, and the old source stale; \"livemigrate abort --force %s\" forgets it",
 			      when, m->state->dest.path, name);
 	if (m->state->step == STEP_RUN && m->state->metadata.path)
-		return format("%s: \"livemigrate resume %s\" goes on with its metadata, once the device is there",
-			      when, name);
+		return format("%s: if nobody has used the device since, \"livemigrate resume %s\" goes on with its metadata, once it is there; else \"livemigrate abort %s\", and start again",
+			      when, name, name);
 	if (*m->state->volume.lv)
 		return format("%s: the source is complete, and is called %s: \"livemigrate abort %s\" calls it %s again",
 			      when, m->state->volume.aside, name, m->state->volume.lv);

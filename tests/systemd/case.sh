@@ -89,9 +89,10 @@ healthy()
 	[ -z "$(systemctl list-units --failed --plain --no-legend)" ] || die "units have failed"
 }
 
-# What vm3 held before is there, and its migration is, too.
+# What vm3 held before is there, and its migration is, too; a person takes it up again.
 goes_on()
 {
+	livemigrate status vg0/vm3 >/dev/null || tool resume vg0/vm3
 	holds vm3 /dev/vg0/vm3
 	grep -q "^/dev/vg0/vm3 $(cat $DATA/vm3)" /run/guest || die "vm3 was started with what is not its data: $(cat /run/guest)"
 	case "$(phase vg0/vm3)" in

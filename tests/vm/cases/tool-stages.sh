@@ -96,7 +96,7 @@ dd if=/dev/zero of=/dev/vdd bs=1M count=8 conv=fsync,notrunc 2>/dev/null
 tool start vm1 --to /dev/vdb --metadata /dev/vdd --force
 tool wait vm1
 dmsetup remove vm1
-answers 0 'the device was removed: "livemigrate resume vm1" goes on with its metadata' list
+answers 0 'the device was removed: if nobody has used the device since, "livemigrate resume vm1" goes on with its metadata' list
 refused 3 'There is no device vm1 yet' resume vm1
 make_vm1
 exec 7</dev/mapper/vm1
@@ -111,7 +111,7 @@ note "--- another boot"
 dmsetup remove vm1
 dmsetup remove vm1-livemigrate_src
 sed -i 's/"boot": *"[^"]*"/"boot":"another"/' $STATES/vm1.json
-answers 0 'the host has booted since: "livemigrate resume vm1" goes on' list
+answers 0 'the host has booted since: if nobody has used the device since, "livemigrate resume vm1" goes on' list
 make_vm1
 tool resume vm1
 tool wait vm1
