@@ -31,7 +31,7 @@ dd if=/dev/urandom of=/dev/vda bs=1M count=30 conv=fsync,notrunc 2>/dev/null
 dd if=/dev/urandom of=/dev/vdb bs=1M count=80 conv=fsync,notrunc 2>/dev/null
 
 block 1
-stamp --dev /dev/mapper/vm1 --seconds 100 --rate 300 --learn --state /run/state &
+stamp --dev /dev/mapper/vm1 --seconds $((100 * SLOWNESS)) --rate 300 --learn --state /run/state &
 load=$!
 sleep 1
 
