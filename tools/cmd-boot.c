@@ -4,6 +4,7 @@
  * of volumes whose commit was cut off. What one line lacks the others do not wait for.
  */
 #include "command.h"
+#include "disk.h"
 #include "events.h"
 #include "lock.h"
 #include "paths.h"
@@ -58,20 +59,25 @@ static size_t try_all(const struct tab *tab, bool *done, bool last, int *code)
  * Volumes
  */
 
-/* Does its name wait for a commit that the boot has cut off? */
+/* Has the boot cut off its commit? A disk of the file is asked for by its line. */
 static bool is_cut_off(const struct migration *m)
 {
 	return m->stage == REBOOTED && m->state->step == STEP_COMMIT &&
-	       volume_name_moves(m->state);
+	       !disk_is_kept(m->state);
 }
 
 /* The source was let go of, and that is known: nobody needs to be asked. */
+static bool is_decided(const struct migration *m)
+{
+	return m->state->told && volume_name_moves(m->state);
+}
+
 static int finish_volume(const struct migration *m)
 {
 	char *note;
 	int code;
 
-	if (m->state->told) {
+	if (is_decided(m)) {
 		code = do_resume(m->state->name);
 		if (!code)
 			remark("%s: commit is finished.", m->state->name);
@@ -94,10 +100,10 @@ static size_t finish_all(bool last, int *code)
 	for (i = 0; all[i]; i++) {
 		if (!is_cut_off(all[i]))
 			continue;
-		if (last || (all[i]->state->told && volume_name_is_ready(all[i]->state)))
+		if (last || (is_decided(all[i]) && volume_name_is_ready(all[i]->state)))
 			keep(code, finish_volume(all[i]));
 		/* What a person decides is not waited for. */
-		else if (all[i]->state->told)
+		else if (is_decided(all[i]))
 			left++;
 	}
 	migrations_free(all);

@@ -131,6 +131,7 @@ dmsetup remove vm1-livemigrate_src
 sed -i 's/"boot": *"[^"]*"/"boot":"another"/; s/"step": *"run"/"step":"commit"/' $STATES/vm1.json
 make_vm1
 answers 0 'booted since, during commit: the newest data may be on /dev/vdb' list
+refused 3 'vm1: the host has booted since, during commit' boot
 refused 3 'during commit' resume vm1
 refused 3 'during commit' abort vm1
 refused 3 'during commit' commit vm1
