@@ -94,7 +94,7 @@ static int do_message(const char *command, const char *device, const char *messa
 /* What the copier was told holds after a boot, too. */
 static int keep_pace(struct state *state, bool paused, uint64_t rate)
 {
-	if (!state || (state->paused == paused && state->rate == rate))
+	if (state->paused == paused && state->rate == rate)
 		return DONE;
 	state->paused = paused;
 	state->rate = rate;
