@@ -5,7 +5,8 @@
 # its end counts with its age. One window in three has a switch in its middle.
 # The other two are the measure: the same load, a second earlier and later, with
 # the same noise of the host. It fails if the longest write in the 4 windows
-# with a switch is longer than the longest in the 8 without and than 50 ms.
+# with a switch is longer than the longest in the 8 without and than 50 ms (times how
+# slow the kernel is: one that watches itself has a noise of its own).
 #
 # Why so: a held write shows in the maximum and in nothing else, for there are
 # few. The maximum of 8 noisy windows is rarely below that of 4, and when it is,
@@ -76,6 +77,6 @@ bg_end stamp TERM
 note "the longest write: $with us around a switch, $without us else"
 [ "$(lm_field m phase)" = committed ] || die "not committed"
 [ $messages -le $((1000 * SLOWNESS)) ] || die "a message took $messages ms"
-[ $with -le $without ] || [ $with -le 50000 ] || die "a switch has held writes"
+[ $with -le $without ] || [ $with -le $((50000 * SLOWNESS)) ] || die "a switch has held writes"
 dmsetup remove m
 stamp --check /run/state --dev /dev/vdb
