@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * boot: all mappings of livemigrate.tab, the migrations that have metadata, and the names
- * of volumes whose commit was cut off. What one line lacks the others do not wait for.
+ * of volumes whose commit was cut off. What one of them lacks the others do not wait for.
  */
 #include "command.h"
 #include "disk.h"
 #include "events.h"
 #include "lock.h"
 #include "paths.h"
+#include "restart.h"
 #include "restore.h"
 #include "say.h"
 #include "tab-file.h"
+#include "volume-held.h"
 #include "volume-name.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Between two looks for devices that are not there yet. */
@@ -59,6 +62,40 @@ static size_t try_all(const struct tab *tab, bool *done, bool last, int *code)
  * Volumes
  */
 
+/* What has been tried once is not tried again: its sentence has been said. */
+struct tried {
+	char **name;
+	size_t nr;
+};
+
+static bool is_tried(const struct tried *tried, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < tried->nr; i++)
+		if (!strcmp(tried->name[i], name))
+			return true;
+	return false;
+}
+
+static void tried_add(struct tried *tried, const char *name)
+{
+	char **names = alloc((tried->nr + 1) * sizeof(*names));
+
+	if (tried->nr)
+		memcpy(names, tried->name, tried->nr * sizeof(*names));
+	names[tried->nr++] = copy_of(name);
+	free(tried->name);
+	tried->name = names;
+}
+
+static void tried_free(struct tried *tried)
+{
+	while (tried->nr)
+		free(tried->name[--tried->nr]);
+	free(tried->name);
+}
+
 /* Has the boot cut off its commit? A disk of the file is asked for by its line. */
 static bool is_cut_off(const struct migration *m)
 {
@@ -72,25 +109,39 @@ static bool is_decided(const struct migration *m)
 	return m->state->told && volume_name_moves(m->state);
 }
 
-static int finish_volume(const struct migration *m)
+static bool is_ready(const struct migration *m)
 {
-	char *note;
-	int code;
+	if (!restart_is_due(m))
+		return is_decided(m) && volume_name_is_ready(m->state);
+	return volume_is_there(m->state) &&
+	       (m->state->step == STEP_ABORT || restore_legs_are_there(m->state));
+}
 
-	if (is_decided(m)) {
-		code = do_resume(m->state->name);
-		if (!code)
-			remark("%s: commit is finished.", m->state->name);
-		return code;
-	}
-	note = migration_note(m);
-	code = fail(NOT_NOW, "%s: %s.", m->state->name, note);
+static int tell(const struct migration *m)
+{
+	char *note = migration_note(m);
+	int code = fail(NOT_NOW, "%s: %s.", m->state->name, note);
+
 	free(note);
 	return code;
 }
 
-/* Those whose volumes are there; all of them if @last. How many are left. */
-static size_t finish_all(bool last, int *code)
+static int go_on(const struct migration *m)
+{
+	int code;
+
+	if (restart_is_due(m))
+		return do_take_up(m->state->name);
+	if (!is_decided(m))
+		return tell(m);
+	code = do_resume(m->state->name);
+	if (!code)
+		remark("%s: commit is finished.", m->state->name);
+	return code;
+}
+
+/* Those whose devices are there; all of them if @last. How many are left. */
+static size_t try_volumes(struct tried *tried, bool last, int *code)
 {
 	struct migration **all;
 	size_t i, left = 0;
@@ -98,13 +149,17 @@ static size_t finish_all(bool last, int *code)
 
 	all = migrations_all(&damaged);
 	for (i = 0; all[i]; i++) {
-		if (!is_cut_off(all[i]))
+		if (!(is_cut_off(all[i]) || restart_is_due(all[i]) ||
+		      restart_is_a_persons(all[i])) ||
+		    is_tried(tried, all[i]->state->name))
 			continue;
-		if (last || (is_decided(all[i]) && volume_name_is_ready(all[i]->state)))
-			keep(code, finish_volume(all[i]));
-		/* What a person decides is not waited for. */
-		else if (is_decided(all[i]))
+		if (last || is_ready(all[i])) {
+			tried_add(tried, all[i]->state->name);
+			keep(code, go_on(all[i]));
+		} else if (restart_is_due(all[i]) || is_decided(all[i])) {
+			/* What a person decides is not waited for. */
 			left++;
+		}
 	}
 	migrations_free(all);
 	return left;
@@ -117,32 +172,38 @@ static size_t finish_all(bool last, int *code)
 /* One may lie on another one, which comes behind it: so again while it gets on. */
 static void try_until(const struct tab *tab, bool *done, int64_t end, int *code)
 {
+	struct tried tried = { 0 };
 	size_t before = SIZE_MAX, left;
 
 	for (;;) {
-		/* A disk may lie on a volume that has no name before. */
-		left = finish_all(false, code) + try_all(tab, done, false, code);
+		/* A disk may lie on a volume that is not there before. */
+		left = try_volumes(&tried, false, code) + try_all(tab, done, false, code);
 		if (!left || (left == before && now_ms() >= end))
 			break;
 		if (left == before)
 			usleep(PAUSE_US);
 		before = left;
 	}
-	finish_all(true, code);
+	try_volumes(&tried, true, code);
 	if (left)
 		try_all(tab, done, true, code);
+	tried_free(&tried);
 }
 
 int cmd_boot(const struct request *r)
 {
 	int64_t end = now_ms() + (int64_t)r->number[OPT_TIMEOUT] * 1000;
 	struct tab tab;
+	/* Volumes need no tab. */
 	int code = tab_load(&tab);
+	int damaged;
 	bool *done;
 	size_t i;
 
-	if (code)
-		return code;
+	/* It may have been about a volume, which is in use with old data now. */
+	states_free(states_load(&damaged));
+	if (damaged)
+		keep(&code, FAILED);
 	done = alloc((tab.nr + 1) * sizeof(*done));
 	for (i = 0; i < tab.nr; i++) {
 		done[i] = !tab.line[i].name || tab.line[i].noauto;

@@ -11,6 +11,8 @@
 #include "lvm.h"
 #include "say.h"
 #include "source-kind.h"
+#include "volume-held.h"
+#include "volume-name.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -221,7 +223,12 @@ static int start_locked(const struct request *r, struct start *s)
 		code = make_dest(s);
 	if (!code)
 		code = insert(s->state);
-	return code;
+	if (code)
+		return code;
+	/* What it was before is overwritten. */
+	volume_name_revive(s->state);
+	volume_hold(s->state);
+	return DONE;
 }
 
 int do_start(const struct request *r)

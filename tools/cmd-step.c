@@ -12,9 +12,11 @@
 #include "insert.h"
 #include "lock.h"
 #include "message.h"
+#include "restart.h"
 #include "restore.h"
 #include "say.h"
 #include "source-kind.h"
+#include "volume-held.h"
 #include "volume-name.h"
 #include "wait.h"
 
@@ -178,108 +180,6 @@ int cmd_reattach(const struct request *r)
  * resume: the copier, or what was interrupted
  */
 
-/* Numbers of devices are given anew at each boot. */
-static int find_again(const char *role, struct named_dev *named,
-		      const struct dm_device *source, uint64_t sectors)
-{
-	struct blockdev bd;
-	int code;
-
-	if (!named->path)
-		return DONE;
-	code = named_get(role, named->path, &bd);
-	if (!code)
-		code = check_dest(role, &bd, source, sectors, true);
-	if (!code)
-		named->dev = bd.dev;
-	blockdev_free(&bd);
-	return code;
-}
-
-static int check_again(struct migration *m)
-{
-	struct state *state = m->state;
-	uint64_t sectors;
-	int code = check_kernel(state->pinned);
-
-	if (!code)
-		code = check_source(&m->device, &sectors);
-	if (!code && sectors != state->sectors)
-		code = fail(UNFIT, "%s has another size now, %llu sectors instead of %llu: \"livemigrate abort %s\", and start again.",
-			    m->device.name, (unsigned long long)sectors,
-			    (unsigned long long)state->sectors, m->device.name);
-	if (!code)
-		code = dest_find_again(state, &m->device);
-	if (!code)
-		code = find_again("destination", &state->dest, &m->device, sectors);
-	if (!code)
-		code = find_again("metadata device", &state->metadata, &m->device, 0);
-	return code;
-}
-
-static int restart(struct migration *m, bool again)
-{
-	int code;
-
-	if (!m->exists && disk_is_kept(m->state))
-		return fail(NOT_NOW, "There is no device %s yet: \"livemigrate boot\" makes it, and goes on.",
-			    m->state->name);
-	if (!m->exists)
-		return fail(NOT_NOW, "There is no device %s yet: make it, with the table that it had, and try again.",
-			    m->state->name);
-	code = insert_undo(m->state);
-	if (code)
-		return code;
-	migration_refresh(m);
-	/* The target may have run on it, and written. */
-	if (m->state->step == STEP_START && !m->state->object.fresh)
-		m->state->zeroed = false;
-	code = check_again(m);
-	if (!code)
-		code = source_kind_find(m->state, &m->device);
-	if (code)
-		return code;
-	m->state->dev = m->device.dev;
-	m->state->diskseq = device_seq(m->device.dev);
-	free(m->state->boot);
-	m->state->boot = this_boot();
-	m->state->again = again;
-	return insert(m->state);
-}
-
-/* If that fails the record stays: it tells that the dest may be the newer one. */
-static int restart_again(struct migration *m)
-{
-	struct state *before;
-	const char *why;
-	char *text;
-	int code;
-
-	/* Metadata knows nothing of what was written without the target. */
-	if (m->exists && m->device.open_count > 0)
-		return fail(NOT_NOW, "%s is in use already, and what is written to it is not known to the metadata: \"livemigrate abort %s\", and start again.",
-			    m->device.name, m->device.name);
-	if (m->exists && device_written(m->device.dev))
-		return fail(NOT_NOW, "%s has been written to since it was made, and the metadata does not know where: \"livemigrate abort %s\", and start again.",
-			    m->device.name, m->device.name);
-	text = state_to_text(m->state);
-	before = state_from_text(text, &why);
-	code = restart(m, true);
-	if (code && before) {
-		/* As it was before the first try. */
-		if (before->again) {
-			before->step = STEP_RUN;
-			before->again = false;
-			free(before->boot);
-			before->boot = copy_of("");
-		}
-		state_save(before);
-	}
-	state_free(before);
-	free(text);
-	return code;
-}
-
 static int resume_absent(struct migration *m)
 {
 	if (m->state->step == STEP_COMMIT && disk_is_kept(m->state))
@@ -300,22 +200,33 @@ static int resume_running(struct migration *m)
 	if (m->state && m->state->step == STEP_COMMIT)
 		return end_by_commit(m);
 	if (m->state && m->state->step == STEP_ABORT)
-		return end_by_abort(m);
+		return end_by_abort(m, false);
 	if (m->state && m->state->step == STEP_START)
 		return settle(m->state);
 	return m->readable ? message_send(m, "resume") : want_running(m);
 }
 
+/* A start that was cut off before the volume was held. */
+static int hold(struct migration *m, bool started, int code)
+{
+	if (!code && started && m->state)
+		volume_hold(m->state);
+	return code;
+}
+
 static int resume_stage(struct migration *m)
 {
+	bool started = m->state && m->state->step == STEP_START;
+
 	switch (m->stage) {
 	case RUNS:
-		return resume_running(m);
+		return hold(m, started, resume_running(m));
 	case STARTING:
-		return m->state->again ? restart_again(m) : restart(m, false);
+		return m->state->again ? restart_again(m) :
+					 hold(m, started, restart(m, false));
 	case ENDING:
 		return m->state->step == STEP_COMMIT ? end_by_commit(m) :
-						       end_by_abort(m);
+						       end_by_abort(m, false);
 	case GONE:
 	case REBOOTED:
 		return resume_absent(m);
@@ -584,6 +495,18 @@ static int want_dest_deleted(struct migration *m)
 	return code;
 }
 
+static int abort_stage(struct migration *m, bool force)
+{
+	if (is_committed(m))
+		return fail(NOT_NOW, "%s is committed already: \"livemigrate %s %s\" clears up.",
+			    m->device.name, m->state ? "resume" : "commit", m->device.name);
+	if (m->stage == STARTING)
+		return end_by_forgetting(m, force);
+	if (m->stage == RUNS || m->stage == ENDING)
+		return end_by_abort(m, force);
+	return end_absent(m, force);
+}
+
 static int abort_it(const char *device, bool force, bool delete_dest)
 {
 	struct migration m;
@@ -596,18 +519,44 @@ static int abort_it(const char *device, bool force, bool delete_dest)
 		return code;
 	if (delete_dest)
 		code = want_dest_deleted(&m);
-	if (code)
-		;
-	else if (is_committed(&m))
-		code = fail(NOT_NOW, "%s is committed already: \"livemigrate %s %s\" clears up.",
-			    m.device.name, m.state ? "resume" : "commit", m.device.name);
-	else if (m.stage == STARTING)
-		code = end_by_forgetting(&m, false);
-	else if (m.stage == RUNS || m.stage == ENDING)
-		code = end_by_abort(&m);
-	else
-		code = end_absent(&m, force);
+	if (!code)
+		code = abort_stage(&m, force);
 	finish(&m);
+	return code;
+}
+
+/* What the boot has cut off of it, as far as no person is needed. */
+static int take_up(struct migration *m, const char **what)
+{
+	bool done;
+	int code;
+
+	if (!restart_is_due(m))
+		return DONE;
+	if (m->state->step == STEP_ABORT) {
+		*what = "abort is finished";
+		return abort_stage(m, false);
+	}
+	code = restart_at_boot(m, &done);
+	if (!code && done)
+		*what = "its migration goes on";
+	return code;
+}
+
+int do_take_up(const char *name)
+{
+	const char *what = NULL;
+	struct migration m;
+	int code = lock_take("boot");
+
+	if (code)
+		return code;
+	/* Somebody may have ended it meanwhile. */
+	if (!migration_look(name, &m))
+		code = take_up(&m, &what);
+	finish(&m);
+	if (!code && what)
+		remark("%s: %s.", name, what);
 	return code;
 }
 

@@ -64,6 +64,8 @@ int do_commit(const char *device, bool delete_source, bool force);
 int do_abort(const char *device, bool force);
 /* Go on with what was interrupted, by a crash or a reboot. */
 int do_resume(const char *device);
+/* Of a held volume, what that leaves to no person; with a remark. */
+int do_take_up(const char *name);
 
 /* Numbers with units; false: that is none. */
 bool parse_rate(const char *text, uint64_t *kib);	/* 512, 512K, 50M, 2G */

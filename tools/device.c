@@ -311,7 +311,7 @@ static char *dm_opened(dev_t dev)
 	return NULL;
 }
 
-char *device_user(dev_t dev)
+char *device_claimer(dev_t dev)
 {
 	char *user = mounted_on(dev);
 
@@ -319,6 +319,13 @@ char *device_user(dev_t dev)
 		user = swapped_to(dev);
 	if (!user)
 		user = held_by(dev);
+	return user;
+}
+
+char *device_user(dev_t dev)
+{
+	char *user = device_claimer(dev);
+
 	if (!user)
 		user = dm_opened(dev);
 	return user;

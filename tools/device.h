@@ -43,6 +43,8 @@ char *absolute_path(const char *path);
 /* Is it claimed: mounted, swapped to, part of an array or of another dm device? */
 bool device_claimed(const struct blockdev *bd);
 /* By whom, as far as that can be told: "mounted on /mnt". To be freed. */
+char *device_claimer(dev_t dev);
+/* By whom it is claimed, or that a process has it open. To be freed. */
 char *device_user(dev_t dev);
 /* What lies on it: "a file system (ext4)", or NULL; to be freed. */
 char *device_content(const char *path);

@@ -9,6 +9,7 @@
 #include "message.h"
 #include "say.h"
 #include "source-kind.h"
+#include "volume-held.h"
 #include "volume-name.h"
 
 #include <errno.h>
@@ -449,7 +450,34 @@ int end_by_taking_dest(struct migration *m)
 	return state_forget(m->state);
 }
 
-int end_by_abort(struct migration *m)
+/*
+ * Whoever finds it then may write to it, so there is no way back to its metadata. And it
+ * waits for no dest that cannot be dropped.
+ */
+static int let_go(struct migration *m, bool force)
+{
+	enum step step = m->state->step;
+	int code = DONE;
+
+	if (!m->state->volume.held)
+		return DONE;
+	if (step == STEP_START || step == STEP_RUN) {
+		m->state->again = false;
+		code = record_all(m, STEP_ABORT, false);
+	}
+	if (!code)
+		code = volume_let_go(m->state);
+	if (code && !force)
+		return fail(code, "%s: so its volume is still not activated at a boot: \"livemigrate abort %s\" tries again, and with --force it forgets that.",
+			    migration_name(m), migration_name(m));
+	if (!code)
+		return DONE;
+	remark("%s: when its volume is there, \"lvchange --setactivationskip n\" and \"--deltag livemigrate-held\" make it one like any other.",
+	       migration_name(m));
+	return DONE;
+}
+
+int end_by_abort(struct migration *m, bool force)
 {
 	int code = finish(m, &by_abort);
 
@@ -458,6 +486,8 @@ int end_by_abort(struct migration *m)
 	code = volume_name_restore(m);
 	if (!code)
 		code = insert_undo(m->state);
+	if (!code)
+		code = let_go(m, force);
 	if (!code)
 		code = dest_drop(m->state);
 	return code ? code : state_forget(m->state);
@@ -475,6 +505,10 @@ int end_by_forgetting(struct migration *m, bool force)
 		code = DONE;
 	if (!code)
 		code = insert_undo(state);
+	if (!code && stale)
+		volume_name_retire(state);
+	else if (!code)
+		code = let_go(m, force);
 	if (code)
 		return code;
 	if (state->step == STEP_START && state->object.fresh)

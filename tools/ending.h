@@ -11,7 +11,7 @@
 
 /* Exit codes, after a sentence. @m is current, and is looked at again. */
 int end_by_commit(struct migration *m);
-int end_by_abort(struct migration *m);
+int end_by_abort(struct migration *m, bool force);
 /* The commit of a volume that a boot has cut off: its name goes to the dest. */
 int end_by_taking_dest(struct migration *m);
 /*

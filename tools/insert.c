@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "insert.h"
 #include "dest-kind.h"
+#include "device.h"
 #include "kmsg.h"
 #include "say.h"
 
@@ -153,7 +154,8 @@ int insert_undo(const struct state *state)
 	struct dm_device device, hidden;
 	int err, code;
 
-	if (!dm_find(state->name, &device)) {
+	/* One that has taken its name is somebody else's. */
+	if (!dm_find(state->name, &device) && !strcmp(device.uuid, state->uuid)) {
 		if (device.suspended)
 			dm_resume(state->name);
 		code = device.inactive ? clear_inactive(state->name) : DONE;
@@ -165,6 +167,19 @@ int insert_undo(const struct state *state)
 	err = dm_remove(hidden.name);
 	return err ? fail(FAILED, "The hidden device %s cannot be removed: %s.",
 			  hidden.name, dm_why(err)) : DONE;
+}
+
+/* It was asked before, but whoever has found the device meanwhile may have been quick. */
+static int check_unwritten(const struct state *state)
+{
+	struct dm_device device;
+
+	if (!state->again ||
+	    (!device_written(state->dev) && !dm_find(state->name, &device) &&
+	     !device.open_count))
+		return DONE;
+	return fail(NOT_NOW, "%s has just been opened, and what is written to it is not known to the metadata: \"livemigrate abort %s\", and start again.",
+		    state->name, state->name);
 }
 
 int insert(struct state *state)
@@ -179,6 +194,8 @@ int insert(struct state *state)
 	code = make_source(state);
 	if (!code)
 		code = load(state);
+	if (!code)
+		code = check_unwritten(state);
 	if (!code)
 		code = go_live(state);
 	if (code) {

@@ -19,6 +19,11 @@
 #define TAG		"livemigrate"
 /* On a source that is left of a migration. */
 #define STALE		"livemigrate-stale"
+/* On a source that no boot is to make a device without the target. */
+#define HELD		"livemigrate-held"
+/* Where lv_attr says 'p', a disk is missing, and 'k', it is not activated. */
+#define ATTR_PARTIAL	8
+#define ATTR_SKIP	9
 
 struct volume {
 	char *text;		/* what the others are pieces of */
@@ -149,6 +154,11 @@ static bool has_tag(const struct volume *v, const char *tag)
 			return true;
 	}
 	return false;
+}
+
+static bool has_attr(const struct volume *v, size_t at, char is)
+{
+	return strlen(v->attr) > at && v->attr[at] == is;
 }
 
 /* ------------------------------------------------------------------------
@@ -665,6 +675,8 @@ int lvm_look(const char *id, struct lvm_volume *volume)
 		volume->plain = (v.attr[0] == '-' || v.attr[0] == 'V') &&
 				(!*v.shared || !strcmp(v.shared, "none"));
 		volume->stale = has_tag(&v, STALE);
+		volume->held = has_tag(&v, HELD);
+		volume->skipped = has_attr(&v, ATTR_SKIP, 'k');
 	} else if (why) {
 		code = fail(FAILED, "lvm2 does not tell of the logical volume %s: %s.", id, why);
 	} else {
@@ -726,9 +738,28 @@ bool lvm_is_there(const char *id)
 	bool is;
 	char *why;
 
-	is = !find_id(id, &v, &why);
+	is = !find_id(id, &v, &why) && !has_attr(&v, ATTR_PARTIAL, 'p');
 	volume_free(&v);
 	free(why);
+	return is;
+}
+
+bool lvm_is_automatic(const char *id)
+{
+	char vg[39], lv[39], *select, *why, *line, *field[3];
+	bool is;
+
+	dashed(id, vg);
+	dashed(id + UUID_LEN, lv);
+	select = format("vg_uuid=\"%s\" && lv_uuid=\"%s\"", vg, lv);
+	line = report("lvs", "lv_autoactivation,vg_autoactivation,vg_systemid", select, NULL,
+		      &why);
+	/* An lvm2 that does not know these activates all. */
+	is = !line || !lvm_fields(line, field, 3) ||
+	     (*field[0] && *field[1] && !*field[2]);
+	free(line);
+	free(why);
+	free(select);
 	return is;
 }
 
@@ -790,8 +821,11 @@ int lvm_revive(const struct lvm_volume *volume)
 {
 	char *name = format("%s/%s", volume->vg, volume->lv);
 	const char *argv[] = { "lvm", "lvchange", "--setactivationskip", "n", "--deltag",
-			       STALE, name, NULL };
-	int code = volume->stale ? run(argv, "made to be activated at a boot", name) : DONE;
+			       STALE, "--deltag", HELD, name, NULL };
+	int code = DONE;
+
+	if (volume->stale || volume->held)
+		code = run(argv, "made to be activated at a boot", name);
 
 	free(name);
 	return code;
@@ -801,12 +835,61 @@ void lvm_retire(const struct lvm_volume *volume)
 {
 	char *name = format("%s/%s", volume->vg, volume->lv);
 	const char *argv[] = { "lvm", "lvchange", "--setactivationskip", "y", "--addtag",
-			       STALE, name, NULL };
+			       STALE, "--deltag", HELD, name, NULL };
 	char *why, *out = ask(argv, &why);
 
 	if (!out)
-		remark("%s, which is stale, is made a device at each boot: %s.", name, why);
+		remark("%s, which is stale, cannot be marked so, and may be made a device at a boot: %s.",
+		       name, why);
 	free(out);
 	free(why);
 	free(name);
+}
+
+/* lvchange with these @words, which say of it what it cannot be if that fails. */
+static int change(const struct lvm_volume *volume, const char * const *words,
+		  const char *what)
+{
+	char *name = format("%s/%s", volume->vg, volume->lv);
+	const char *argv[8] = { "lvm", "lvchange" };
+	size_t i;
+	int code;
+
+	for (i = 0; words[i]; i++)
+		argv[i + 2] = words[i];
+	argv[i + 2] = name;
+	code = run(argv, what, name);
+	free(name);
+	return code;
+}
+
+int lvm_hold(const struct lvm_volume *volume)
+{
+	static const char * const words[] = { "--setactivationskip", "y", "--addtag", HELD,
+					      NULL };
+
+	return change(volume, words, "kept from being activated at a boot");
+}
+
+int lvm_let_go(const struct lvm_volume *volume)
+{
+	static const char * const words[] = { "--setactivationskip", "n", "--deltag", HELD,
+					      NULL };
+
+	return change(volume, words, "made to be activated at a boot");
+}
+
+int lvm_activate(const struct lvm_volume *volume)
+{
+	static const char * const words[] = { "--activate", "y", "--ignoreactivationskip",
+					      NULL };
+
+	return change(volume, words, "activated");
+}
+
+int lvm_deactivate(const struct lvm_volume *volume)
+{
+	static const char * const words[] = { "--activate", "n", NULL };
+
+	return change(volume, words, "deactivated");
 }

@@ -43,6 +43,8 @@ struct lvm_volume {
 	char *vg, *lv;
 	bool plain;		/* no parts of its own, and nobody else's host sees it */
 	bool stale;		/* retired */
+	bool held;		/* by lvm_hold() */
+	bool skipped;		/* not activated but when that is meant */
 };
 
 /*
@@ -56,8 +58,10 @@ int lvm_look(const char *id, struct lvm_volume *volume);
  */
 int lvm_below(dev_t dev, char **id);
 void lvm_volume_free(struct lvm_volume *volume);
-/* Without a sentence. */
+/* With all of its disks; without a sentence. */
 bool lvm_is_there(const char *id);
+/* Does lvm2 activate it at a boot, but for what is skipped? The same. */
+bool lvm_is_automatic(const char *id);
 /* Is the name, and that of its device? An exit code, after a sentence. */
 int lvm_is_free(const char *vg, const char *lv, bool *is_free);
 /* The device of such an id: 0, or an errno. */
@@ -66,9 +70,18 @@ int lvm_find_device(const char *id, struct dm_device *device);
 int lvm_rename(const struct lvm_volume *volume, const char *to);
 /* Links to a group's devices, as their names are now. */
 void lvm_make_nodes(const char *vg);
-/* Not to be activated but by who means it; tagged, too. */
+/* Not to be activated but by who means it; tagged, too. Not held any more. */
 void lvm_retire(const struct lvm_volume *volume);
-/* The reverse; an exit code, after a sentence. */
+/* The reverse of that, and of lvm_hold(); an exit code, after a sentence. */
 int lvm_revive(const struct lvm_volume *volume);
+
+/*
+ * Not to be activated but by us, and the reverse; held or not, it is made a device, or
+ * none any more. Exit codes, after a sentence.
+ */
+int lvm_hold(const struct lvm_volume *volume);
+int lvm_let_go(const struct lvm_volume *volume);
+int lvm_activate(const struct lvm_volume *volume);
+int lvm_deactivate(const struct lvm_volume *volume);
 
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "migration.h"
+#include "child.h"
 #include "device.h"
 #include "disk.h"
 #include "group.h"
@@ -259,14 +260,25 @@ static struct state *take(struct state **states, size_t i)
 	return state;
 }
 
+/* As device mapper calls it, whose node may not be there; to be freed. */
+static char *name_of_dm(const char *arg)
+{
+	char *vg, *lv, *name;
+
+	if (!lvm_split(arg, &vg, &lv))
+		return copy_of(arg);
+	name = lvm_dm_name(vg, lv);
+	free(vg);
+	free(lv);
+	return name;
+}
+
 /* Before a commit that was interrupted has given the name away. */
 static bool was_called(const struct state *state, const char *name)
 {
 	char *vg, *lv, *was;
 	bool is;
 
-	if (!strcmp(state->source_object, name))
-		return *state->volume.lv;
 	if (!*state->volume.lv || !lvm_split(state->source_object, &vg, &lv))
 		return false;
 	was = lvm_dm_name(vg, state->volume.lv);
@@ -277,12 +289,12 @@ static bool was_called(const struct state *state, const char *name)
 	return is;
 }
 
-/* The record about m->device, or about NAME if there is no device. */
-static void find_state(struct migration *m, const char *name)
+/* The record about m->device, or about what is called @arg if there is no device. */
+static void find_state(struct migration *m, const char *arg)
 {
 	int damaged;
 	struct state **states = states_load(&damaged);
-	char *boot = this_boot();
+	char *boot = this_boot(), *name = name_of_dm(arg);
 	size_t i, other = 0;
 
 	for (i = 0; states[i]; i++) {
@@ -303,6 +315,7 @@ static void find_state(struct migration *m, const char *name)
 	}
 	states_free(states);
 	free(boot);
+	free(name);
 }
 
 int migration_look(const char *arg, struct migration *m)
@@ -503,6 +516,10 @@ static char *note_absent(const struct migration *m)
 	const char *name = migration_name(m);
 	const char *when = m->stage == GONE ? "the device was removed" :
 					      "the host has booted since";
+	/* In the midst of going on after a boot. */
+	bool was_cut_off = m->stage == REBOOTED && m->state->again;
+	bool goes_on = m->state->metadata.path &&
+		       (m->state->step == STEP_RUN || m->state->again);
 
 	if (m->state->step == STEP_COMMIT && disk_is_kept(m->state))
 		return format("%s, during commit: the newest data is on %s, unless that one failed in the same instant: \"livemigrate resume %s\" takes it, \"livemigrate abort --force %s\" and then \"livemigrate boot\" the old source",
@@ -516,7 +533,16 @@ static char *note_absent(const struct migration *m)
 	if (m->state->step == STEP_COMMIT)
 		return format("%s, during commit: the newest data may be on %s, and the old source stale; \"livemigrate abort --force %s\" forgets it",
 			      when, m->state->dest.path, name);
-	if (m->state->step == STEP_RUN && m->state->metadata.path)
+	if (m->state->used && m->state->step != STEP_ABORT)
+		return format("%s, and it was used without the target, so the metadata is out of date: \"livemigrate abort %s\", and start again",
+			      when, name);
+	if (goes_on && (*m->state->left || was_cut_off))
+		return format("%s, and livemigrate boot could not go on: if nobody has used the device since, \"livemigrate resume %s\" goes on with its metadata; else \"livemigrate abort %s\", and start again",
+			      when, name, name);
+	if (goes_on && m->state->volume.held && !m->exists)
+		return format("%s, and its volume is made a device again with the target in its place, or not at all: \"livemigrate resume %s\" goes on with its metadata, \"livemigrate abort %s\" takes the source alone",
+			      when, name, name);
+	if (goes_on)
 		return format("%s: if nobody has used the device since, \"livemigrate resume %s\" goes on with its metadata, once it is there; else \"livemigrate abort %s\", and start again",
 			      when, name, name);
 	if (*m->state->volume.lv)
@@ -594,6 +620,7 @@ int migration_adopt(struct migration *m)
 	const struct place *source = &m->line.leg[SOURCE], *dest = &m->line.leg[DEST];
 	struct dm_device hidden;
 	struct state *state;
+	char *id;
 
 	if (m->state)
 		return DONE;
@@ -623,6 +650,12 @@ int migration_adopt(struct migration *m)
 	}
 	state->source_kind = copy_of("table");
 	state->source_object = copy_of("");
+	/* By the record that was lost, perhaps. */
+	state->volume.held = child_exists("lvm") && lvm_id(m->device.uuid, &id);
+	if (state->volume.held) {
+		free(state->source_id);
+		state->source_id = id;
+	}
 	state->sectors = m->sectors;
 	m->state = state;
 	return DONE;

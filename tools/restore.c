@@ -396,6 +396,16 @@ int restore_disk(const char *name)
 	return code;
 }
 
+bool restore_legs_are_there(const struct state *state)
+{
+	/* An image that was made is served under another name at each boot. */
+	const char *dest = dest_is_made(state) && state->object.name[0] == '/' ?
+			   state->object.name : state->dest.path;
+	bool there = dest[0] != '/' || named_present(dest);
+
+	return there && (!state->metadata.path || named_present(state->metadata.path));
+}
+
 bool restore_is_ready(const char *name)
 {
 	struct disk d = { .name = name };
@@ -407,10 +417,8 @@ bool restore_is_ready(const char *name)
 	if (d.line && !d.exists) {
 		ready = named_present(d.line->device);
 		d.state = record_of(name);
-		if (d.state && d.state->dest.path[0] == '/')
-			ready &= named_present(d.state->dest.path);
-		if (d.state && d.state->metadata.path)
-			ready &= named_present(d.state->metadata.path);
+		if (d.state)
+			ready &= restore_legs_are_there(d.state);
 	}
 	disk_free(&d);
 	return ready;

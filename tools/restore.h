@@ -13,6 +13,8 @@
 int restore_disk(const char *name);
 /* Can it be tried, or is a device not there yet? */
 bool restore_is_ready(const char *name);
+/* The same of what a record names: dest and metadata device. */
+bool restore_legs_are_there(const struct state *state);
 /* The record says commit, and the dest is to be taken. */
 int restore_on_dest(const struct state *state);
 

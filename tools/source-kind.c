@@ -101,6 +101,9 @@ static char *own_removal(const struct state *state)
 /* Of a volume's device whose name could not be moved. */
 static const char caution[] = "Its device is in use as before, above the dest, but after a boot, or when lvm2 loads its table anew (lvchange --refresh, lvextend, lvrename), the name of the volume leads to the old data: remove it, or rename it (lvm lvrename --driverloaded n), before.";
 
+/* Of one that lvm2 does not activate any more. */
+static const char caution_held[] = "Its device is in use as before, above the dest, but after a boot there is none by that name: what used it must use the dest then.";
+
 static bool is_volume(dev_t dev, char **name, char **id)
 {
 	char *found;
@@ -475,7 +478,7 @@ void source_kind_left(const struct state *state)
 	free(removal);
 	free(name);
 	if (!volume_name_moves(state) && lvm_id(state->uuid, &id)) {
-		say("%s: %s", state->name, caution);
+		say("%s: %s", state->name, state->volume.held ? caution_held : caution);
 		free(id);
 	}
 }

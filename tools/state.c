@@ -52,6 +52,7 @@ struct state *state_new(void)
 	state->started = time(NULL);
 	state->standby_timeout = -1;
 	state->source_id = copy_of("");
+	state->left = copy_of("");
 	state->volume.lv = copy_of("");
 	state->volume.aside = copy_of("");
 	state->volume.dest = copy_of("");
@@ -77,6 +78,7 @@ void state_free(struct state *state)
 	free(state->volume.lv);
 	free(state->volume.aside);
 	free(state->volume.dest);
+	free(state->left);
 	free(state->object.kind);
 	free(state->object.name);
 	free(state->object.id);
@@ -166,6 +168,9 @@ char *state_to_text(const struct state *state)
 	put_text(o, "volume_aside", state->volume.aside);
 	put_text(o, "volume_dest", state->volume.dest);
 	put_bool(o, "volume_stays", state->volume.stays);
+	put_bool(o, "volume_held", state->volume.held);
+	put_bool(o, "used", state->used);
+	put_text(o, "left", state->left);
 	put_number(o, "sectors", (int64_t)state->sectors);
 	put_named(o, "dest", &state->dest);
 	put_named(o, "metadata", &state->metadata);
@@ -331,6 +336,9 @@ static void read_state(struct reader *r, struct state *state)
 	state->volume.aside = get_text(r, "volume_aside");
 	state->volume.dest = get_text(r, "volume_dest");
 	state->volume.stays = get_bool(r, "volume_stays");
+	state->volume.held = get_bool(r, "volume_held");
+	state->used = get_bool(r, "used");
+	state->left = get_text(r, "left");
 	state->sectors = get_count(r, "sectors");
 	get_named(r, "dest", true, &state->dest);
 	get_named(r, "metadata", false, &state->metadata);
@@ -474,8 +482,11 @@ static char *read_file(const char *path)
 	return text;
 }
 
-/* NULL is counted in @damaged, unless the file is just gone: whoever looks has no lock. */
-static struct state *load(const char *file, int *damaged)
+/*
+ * NULL is counted in @damaged, unless the file is just gone: whoever looks has no lock.
+ * @said: it has been told of.
+ */
+static struct state *load(const char *file, bool said, int *damaged)
 {
 	char *path = format("%s/%s", state_dir(), file);
 	char *text = read_file(path);
@@ -486,7 +497,8 @@ static struct state *load(const char *file, int *damaged)
 	if (text)
 		state = state_from_text(text, &why);
 	*damaged += !state && !gone;
-	if (!state && !gone)
+	/* Who waits loads them over and over. */
+	if (!state && !gone && !said)
 		remark("The state %s cannot be read (%s): see docs/tool.rst, \"Damaged state\".",
 		       path, why);
 	if (state) {
@@ -511,16 +523,18 @@ struct state **states_load(int *damaged)
 	struct dirent **entries = NULL;
 	int nr = scandir(state_dir(), &entries, is_state_file, alphasort);
 	struct state **states = alloc((size_t)(nr > 0 ? nr + 1 : 1) * sizeof(*states));
+	static bool said;
 	int i, good = 0;
 
 	*damaged = 0;
 	for (i = 0; i < nr; i++) {
-		states[good] = load(entries[i]->d_name, damaged);
+		states[good] = load(entries[i]->d_name, said, damaged);
 		if (states[good])
 			good++;
 		free(entries[i]);
 	}
 	free(entries);
+	said = *damaged;
 	return states;
 }
 

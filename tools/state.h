@@ -59,6 +59,7 @@ struct state {
 		char *aside;	/* of the source, after */
 		char *dest;	/* the id of the volume that gets it; "": none */
 		bool stays;	/* it was said so */
+		bool held;	/* volume-held.h */
 	} volume;
 	uint64_t sectors;
 	struct named_dev dest, metadata;
@@ -70,6 +71,8 @@ struct state {
 	uint64_t region_size;		/* sectors, 0: the target's own */
 	int64_t standby_timeout;	/* milliseconds, -1: the target's own */
 	bool paused, zeroed;
+	bool used;		/* without the target: the metadata is out of date */
+	char *left;		/* the boot in which it did not go on, and may have been; "" */
 	int64_t started;		/* seconds since 1970 */
 	bool adopted;			/* not kept: it was not recorded before */
 };
@@ -89,7 +92,8 @@ bool state_exists(const char *name);
 int state_rename(struct state *state, const char *name);
 
 /*
- * All of them; NULL ends the list. A file's name is what its device is called. What cannot be read is told of, and counted in
+ * All of them; NULL ends the list. A file's name is what its device is called. What cannot
+ * be read is told of, if the last look has found nothing of that kind, and counted in
  * @damaged.
  */
 struct state **states_load(int *damaged);

@@ -382,8 +382,10 @@ void volume_name_retire(const struct state *state)
 {
 	struct lvm_volume volume;
 
-	if (!*state->volume.lv || lvm_look(state->source_id, &volume))
+	if ((!*state->volume.lv && !state->volume.held) ||
+	    lvm_look(state->source_id, &volume))
 		return;
-	lvm_retire(&volume);
+	if (*state->volume.lv || volume.held)
+		lvm_retire(&volume);
 	lvm_volume_free(&volume);
 }

@@ -90,10 +90,9 @@ healthy()
 	[ -z "$(systemctl list-units --failed --plain --no-legend)" ] || die "units have failed"
 }
 
-# What vm3 held before is there, and its migration is, too; a person takes it up again.
+# What vm3 held before is there, and its migration is, too.
 goes_on()
 {
-	livemigrate status vg0/vm3 >/dev/null || tool resume vg0/vm3
 	found vm3 /dev/vg0/vm3
 	case "$(phase vg0/vm3)" in
 	copying | synced) ;;

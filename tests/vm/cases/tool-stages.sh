@@ -157,6 +157,7 @@ note "--- a record that is damaged, and one that is lost"
 tool start vm1 --to /dev/vdb --force
 truncate -s 100 $STATES/vm1.json
 answers 1 'vm1.json cannot be read' list
+answers 1 'vm1.json cannot be read' boot --timeout 1
 rm $STATES/vm1.json
 answers 0 '! it was not started by livemigrate' list
 tool wait vm1
