@@ -7,13 +7,13 @@
 STATES=${LIVEMIGRATE_STATE_DIR:-/var/lib/livemigrate}
 TAB=${LIVEMIGRATE_TAB:-/etc/livemigrate.tab}
 
-# To kill it at each call takes long. So it is done at every fifth, from a random one
+# To kill it at each call takes long. So it is done at every eighth, from a random one
 # on, or at each with CELLS=all:
 #
 #	n=$kill_first
 #	while ...; do
 #		n=$((n + kill_stride))
-kill_stride=5
+kill_stride=8
 [ "${CELLS:-}" != all ] || kill_stride=1
 # shellcheck disable=SC2034 # the cases use it
 kill_first=$(($(hexdump -n 1 -e '"%u"' /dev/urandom) % kill_stride + 1 - kill_stride))
