@@ -47,6 +47,16 @@
 #endif
 #endif
 
+/*
+ * Does dm count what the device does?  Older kernels always do, and leave the flag
+ * unset; those in between, where one may switch it off, cannot be told from them.
+ */
+#ifdef BLK_FEAT_IO_STAT
+#define lm_counts_io(disk) blk_queue_io_stat((disk)->queue)
+#else
+#define lm_counts_io(disk) true
+#endif
+
 static inline void lm_resume_stable_writes(struct dm_target *ti,
 					   struct block_device *bdev)
 {

@@ -52,6 +52,8 @@
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
+#include "pace.h"
+
 #define DM_MSG_PREFIX "livemigrate"
 
 #define LM_CHUNK_SHIFT		11
@@ -782,21 +784,23 @@ struct lm_io {
 #define lm_io_bio(io)	dm_bio_from_per_bio_data(io, sizeof(struct lm_io))
 
 #define LM_NR_JOBS	8
-/* The most that one job copies, unless a region is larger. */
-#define LM_JOB_SECTORS	512U
-/* The same while it holds its range from beginning to end. */
+/* The most that a job copies while it holds its range from beginning to end. */
 #define LM_HOLD_SECTORS	64U
 
 struct lm_job;
 
 /**
- * struct lm_pace - keeps to copy_rate.
- * @next: when all that was begun would have ended at @rate.
- * @rate: the copy_rate that @next was reckoned with.
+ * struct lm_pacer - how fast to copy, or to compare, beside the guest.
+ * @lock: protects @pace; taken last, in any context.
+ * @pace: pure calculation.
+ * @guest: what the guest had done when it was looked at last.
+ * @looked: when that was, ns.
  */
-struct lm_pace {
-	ktime_t next;
-	unsigned int rate;
+struct lm_pacer {
+	spinlock_t lock;
+	struct lm_pace pace;
+	struct lm_pace_guest guest;
+	u64 looked;
 };
 
 /**
@@ -811,7 +815,7 @@ struct lm_pace {
  * @retry_at: and no sooner than then, jiffies.
  * @busy: jobs and flushes that still use the instance.
  * @started: this sweep has had a job.
- * @pace: when the next job may start.
+ * @pacer: when the next job may start.
  * @flushing: bit 0: a flush is under way; with @flush_syncs, to be synced.
  * @flush_clears: for lm_phase_sync_end().
  * @jobs_busy: a bit for each job that is under way.
@@ -829,7 +833,7 @@ struct lm_copier {
 	atomic_t busy;
 	wait_queue_head_t idle;
 	bool started;
-	struct lm_pace pace;
+	struct lm_pacer pacer;
 	u64 flush_clears;
 	unsigned long last_flush;
 	unsigned long flushing;
@@ -850,14 +854,14 @@ struct lm_check;
  * @work: hands out checks; the only user of lm_verify.cursor.
  * @stopped: suspended.
  * @busy: checks that still use the instance.
- * @pace: when the next may start.
+ * @pacer: when the next may start.
  */
 struct lm_verifier {
 	struct delayed_work work;
 	bool stopped;
 	atomic_t busy;
 	wait_queue_head_t idle;
-	struct lm_pace pace;
+	struct lm_pacer pacer;
 	struct lm_check *check[LM_NR_CHECKS];
 };
 
@@ -981,13 +985,28 @@ void lm_copier_kick(struct lm_target *t);
 void lm_copier_stop(struct lm_target *t);
 void lm_copier_wait(struct lm_target *t);
 void lm_copier_start(struct lm_target *t);
+void lm_copier_idle(struct lm_copier *c);
+
+/* job.c: a run of regions that is copied. */
+int lm_jobs_init(struct lm_target *t);
+void lm_jobs_exit(struct lm_target *t);
+void lm_jobs_trim(struct lm_target *t);
+struct lm_job *lm_job_get(struct lm_target *t);
+void lm_job_start(struct lm_job *job, u64 first, unsigned int nr, bool yields);
 bool lm_job_is_overdue(const struct lm_range *range, enum lm_leg leg,
 		       unsigned long timeout);
 bool lm_job_give_up(struct lm_range *range);
 void lm_job_let_go(struct lm_range *range);
 
-unsigned long lm_pace_delay(struct lm_pace *pace, unsigned int rate);
-void lm_pace_charge(struct lm_pace *pace, unsigned int rate, sector_t sectors);
+/* pacer.c: how fast. */
+void lm_pacer_init(struct lm_pacer *pacer, unsigned int region);
+void lm_pacer_restart(struct lm_pacer *pacer);
+u64 lm_pacer_wait(struct lm_target *t, struct lm_pacer *pacer, bool idle, bool hurry);
+bool lm_pacer_nap(struct lm_target *t, u64 wait, struct delayed_work *work);
+unsigned int lm_pacer_sectors(struct lm_pacer *pacer);
+void lm_pacer_begun(struct lm_pacer *pacer, unsigned int sectors);
+void lm_pacer_ended(struct lm_pacer *pacer, unsigned int leg, unsigned int sectors,
+		    u64 sent, u64 back);
 
 /* unread.c: what the active leg cannot read. */
 bool lm_unread_failed(struct lm_migration *m, u64 region);

@@ -38,6 +38,7 @@
  * @reading: the legs are being read.
  * @given_up: a leg does not answer, and its range was let go; or all have.
  * @since: when it was begun to read, jiffies.
+ * @sent: the same, ns.
  * @back: a bit for each leg that has answered.
  * @pending: reads that have not ended.
  * @status: of the reads.
@@ -58,6 +59,7 @@ struct lm_check {
 	bool reading;
 	atomic_t given_up;
 	unsigned long since;
+	u64 sent;
 	unsigned long back;
 	atomic_t pending;
 	blk_status_t status[LM_NR_LEGS];
@@ -163,6 +165,9 @@ static void lm_check_endio(struct bio *bio)
 	enum lm_leg leg = bio == &c->bios.source ? LM_SOURCE : LM_DEST;
 
 	c->status[leg] = bio->bi_status;
+	if (!bio->bi_status)
+		lm_pacer_ended(&c->t->verifier.pacer, leg,
+			       c->range.end - c->range.start, c->sent, ktime_get_ns());
 	set_bit(leg, &c->back);
 	lm_check_dec(c);
 }
@@ -215,6 +220,7 @@ static void lm_check_read(struct lm_check *c)
 
 	c->reading = true;
 	c->since = jiffies;
+	c->sent = ktime_get_ns();
 	c->back = 0;
 	atomic_set(&c->pending, LM_NR_LEGS);
 	atomic_set_release(&c->given_up, LM_CHECK_WAITS);
@@ -393,7 +399,8 @@ static void lm_verify_start_check(struct lm_target *t, struct lm_check *c)
 {
 	struct lm_migration *m = t->m;
 	struct lm_bitmap *b = &m->bitmap;
-	u64 nr = max_t(u64, LM_CHECK_SECTORS >> b->region_shift, 1);
+	unsigned int sectors = min(lm_pacer_sectors(&t->verifier.pacer), LM_CHECK_SECTORS);
+	u64 nr = max(sectors >> b->region_shift, 1U);
 	u64 chunk_end = (((m->verify.cursor << b->region_shift) |
 			  (LM_CHUNK_SECTORS - 1)) + 1) >> b->region_shift;
 
@@ -429,13 +436,11 @@ static void lm_verify_work(struct work_struct *work)
 					     struct lm_verifier, work);
 	struct lm_target *t = container_of(v, struct lm_target, verifier);
 	struct lm_migration *m = t->m;
-	unsigned long delay;
 	struct lm_check *c;
+	u64 wait;
 
 	while (READ_ONCE(m->verify.state) == LM_VERIFY_RUNNING &&
 	       !READ_ONCE(v->stopped) && !READ_ONCE(m->paused)) {
-		unsigned int rate = READ_ONCE(m->copy_rate);
-
 		if (!lm_phase_is_attached(m)) {
 			lm_verify_end(t, LM_VERIFY_STOPPED);
 			break;
@@ -446,11 +451,11 @@ static void lm_verify_work(struct work_struct *work)
 				lm_verify_end(t, LM_VERIFY_DONE);
 			break;
 		}
-		delay = lm_pace_delay(&v->pace, rate);
-		if (delay) {
-			queue_delayed_work(t->done_wq, &v->work, delay);
+		wait = lm_pacer_wait(t, &v->pacer, !atomic_read(&v->busy), false);
+		if (wait && lm_pacer_nap(t, wait, &v->work))
+			continue;
+		if (wait)
 			break;
-		}
 		c = lm_verify_get(t);
 		if (!c) {
 			/* No memory for the first one? */
@@ -459,7 +464,7 @@ static void lm_verify_work(struct work_struct *work)
 			break;
 		}
 		lm_verify_start_check(t, c);
-		lm_pace_charge(&v->pace, rate, c->range.end - c->range.start);
+		lm_pacer_begun(&v->pacer, c->range.end - c->range.start);
 	}
 }
 
@@ -560,6 +565,7 @@ void lm_verify_init(struct lm_target *t)
 	INIT_DELAYED_WORK(&t->verifier.work, lm_verify_work);
 	init_waitqueue_head(&t->verifier.idle);
 	t->verifier.stopped = true;
+	lm_pacer_init(&t->verifier.pacer, 1U << t->m->bitmap.region_shift);
 }
 
 /**

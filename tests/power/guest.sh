@@ -8,6 +8,8 @@
 . /vm/lib.sh
 . legs.sh
 
+lm_hurry
+
 # setting NAME: power.NAME=VALUE of the kernel's command line
 setting()
 {

@@ -16,6 +16,8 @@
 
 . /vm/lib.sh
 
+lm_hurry
+
 # chase REGION_SIZE MAX_WRITE MIB
 chase()
 {

@@ -12,6 +12,8 @@
 
 . /vm/lib.sh
 
+lm_hurry
+
 load()
 {
 	flipbuf --dev /dev/mapper/m --size 16384 --seconds 4

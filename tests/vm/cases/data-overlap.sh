@@ -17,6 +17,8 @@
 
 . /vm/lib.sh
 
+lm_hurry
+
 # load BYTES SECTOR
 load()
 {

@@ -21,6 +21,8 @@
 
 . /vm/lib.sh
 
+lm_hurry
+
 # begin SECONDS RATE: the load, and let it go on for a while.
 begin()
 {

@@ -14,6 +14,8 @@
 . /vm/lib.sh
 . legs.sh
 
+lm_hurry
+
 seed=$(hexdump -n 4 -e '"%u"' /dev/urandom)
 note "seed $seed"
 

@@ -21,6 +21,8 @@
 
 . /vm/lib.sh
 
+lm_hurry
+
 faults=/sys/kernel/debug
 [ -d $faults/failslab ] || skip "the kernel injects no faults: tests/vm/run -k debug has one that does"
 

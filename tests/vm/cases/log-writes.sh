@@ -25,6 +25,8 @@
 . /vm/lib.sh
 . legs.sh
 
+lm_hurry
+
 seed=$(hexdump -n 4 -e '"%u"' /dev/urandom)
 note "seed $seed"
 

@@ -17,6 +17,8 @@
 
 . /vm/lib.sh
 
+lm_hurry
+
 mix=w=50,r=20,d=8,z=8,f=4,u=5,n=5
 
 # Suspended as often as not, it still gets somewhere.
