@@ -479,6 +479,12 @@ u64 lm_pace_wait(struct lm_pace *p, unsigned int cap, bool hurry, u64 now)
 	return next > now ? next - now : 0;
 }
 
+/* A small one is not as much less work for a disk as it is smaller: bytes. */
+static u64 pace_cost(const struct lm_pace *p, unsigned int sectors)
+{
+	return (u64)max(sectors, p->piece / 4) << 9;
+}
+
 /**
  * lm_pace_begun - a piece was begun
  * @p: the pace.
@@ -496,8 +502,7 @@ void lm_pace_begun(struct lm_pace *p, unsigned int sectors, u64 now)
 			      div_u64(bytes * (SECOND >> 10), p->cap);
 	if (p->hurry || p->mode == LM_PACE_ALONE)
 		return;
-	/* A small one is no less work for most disks. */
-	bytes = (u64)max(sectors, p->piece) << 9;
+	bytes = pace_cost(p, sectors);
 	if (!p->next)
 		p->next = now;
 	/* A piece or two that came late are made up for, no more. */
@@ -527,7 +532,7 @@ void lm_pace_ended(struct lm_pace *p, unsigned int leg, unsigned int sectors,
 	if (leg)
 		p->full_bytes += (u64)sectors << 9;
 	else
-		p->done += (u64)max(sectors, p->piece) << 9;
+		p->done += pace_cost(p, sectors);
 	if (p->mode == LM_PACE_ALONE) {
 		pace_size_alone(p, sectors, took);
 		return;

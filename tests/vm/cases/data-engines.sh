@@ -13,6 +13,8 @@
 
 . /vm/lib.sh
 
+lm_hurry
+
 # engines DEV SEED [OPTION...]: each engine in a part of its own.
 engines()
 {
