@@ -63,3 +63,16 @@ lm_msg m commit
 lm_wait_phase m committed
 each committed /dev/mapper/m
 dmsetup remove m
+
+# With metadata: the first write into a chunk waits for one of the metadata, if none is
+# on its way; those that follow wait for none.
+dd if=/dev/zero of="$meta" bs=1M count=16 oflag=direct 2>/dev/null
+lm_create m "$a" "$b" metadata "$meta"
+lm_wait_phase m synced 300
+sleep 10
+before=$(disk_stat "$meta" write)
+fio_run /dev/mapper/m --rw=write:1020k --bs=4k --iodepth=1 --number_ios=256 --size=1G
+figure first-write livemigrate "$(awk -v n=$((($(disk_stat "$meta" write) - before) / 8)) 'BEGIN { print n / 256 }')"
+figure first-write limit 1
+figure randwrite synced-metadata "$(fio_iops /dev/mapper/m randwrite)"
+dmsetup remove m

@@ -117,7 +117,7 @@ peer_copy()
 		echo '{ "execute": "blockdev-mirror", "arguments": { "job-id": "copy", "device": "from", "target": "to", "sync": "full", "copy-mode": "write-blocking" } }' >/run/qmp.in
 		;;
 	esac
-	while :; do
+	while [ "$1" != livemigrate ]; do
 		peer_look
 		pc_left_=$((pc_end_ - (pl_written_ - pm_written_)))
 		[ $pc_left_ -gt 0 ] || break
