@@ -86,6 +86,8 @@
 #define KEEP_MAX		(64 * SECOND)
 /* So often it measures anew what a piece takes. */
 #define LOW_EVERY		(60 * SECOND)
+/* Or so soon, if one leg was not measured. */
+#define LOW_AGAIN		(2 * SECOND)
 
 /* What a piece may take longer than in LM_PACE_LOW for other reasons, ns. */
 #define SLACK			(MS / 10)
@@ -325,8 +327,10 @@ static void pace_epoch_end(struct lm_pace *p, const struct lm_pace_guest *guest,
 static void pace_guest_begins(struct lm_pace *p, const struct lm_pace_guest *guest, u64 now)
 {
 	/* What the legs took alone they nearly take beside a guest, mostly. */
-	p->good = p->full_rate ? p->full_rate - (p->full_rate >> 3) : RATE_START;
-	p->divisor = p->full_rate ? DIVISOR_FINE / 2 : DIVISOR_COARSE;
+	bool known = p->full_rate > RATE_START;
+
+	p->good = known ? p->full_rate - (p->full_rate >> 3) : RATE_START;
+	p->divisor = known ? DIVISOR_FINE / 2 : DIVISOR_COARSE;
 	p->keep = KEEP_MIN;
 	p->alone_ios = 0;
 	p->piece = max(PIECE_MIN, p->least);
@@ -368,7 +372,7 @@ static void pace_measure_full(struct lm_pace *p, u64 now)
 	if (span < FULL_SPAN)
 		return;
 	/* Nobody may have copied, or little because of holes or a cap. */
-	if (span < 2 * FULL_SPAN && !p->cap)
+	if (span < 2 * FULL_SPAN && !p->cap && p->full_bytes)
 		p->full_rate = max(pace_per_second(p->full_bytes, span),
 				   p->full_rate - (p->full_rate >> 3));
 	p->full_since = now;
@@ -391,6 +395,30 @@ void lm_pace_init(struct lm_pace *p, unsigned int least, u64 now)
 	p->least = least;
 	p->guest_at = now - (STILL - STILL_FIRST);
 	pace_guest_begins(p, &none, now);
+}
+
+/**
+ * lm_pace_cap - what copy_rate allows
+ * @p: the pace.
+ * @cap: KiB/s; 0 for all.
+ *
+ * To be called before lm_pace_look(), which sees whether there is something to drain.
+ *
+ * Context: any; one caller at a time.
+ */
+void lm_pace_cap(struct lm_pace *p, unsigned int cap)
+{
+	if (cap == p->cap)
+		return;
+	p->cap = cap;
+	p->cap_next = 0;
+	if (p->mode == LM_PACE_ALONE)
+		return;
+	/* What was found under another one says little. */
+	p->divisor = DIVISOR_COARSE;
+	p->piece = max(PIECE_MIN, p->least);
+	p->lows = 0;
+	pace_go_low(p, LM_PACE_CLIMB);
 }
 
 /**
@@ -421,24 +449,14 @@ void lm_pace_look(struct lm_pace *p, const struct lm_pace_guest *guest, bool idl
 		pace_epoch_end(p, guest, now);
 	if (!idle)
 		return;
+	if (p->pause && p->next)
+		p->next = max(p->next, now);
 	p->pause = false;
 	if (p->drain) {
 		p->drain = false;
 		p->next = now;
 		pace_epoch_begin(p, guest, now);
 	}
-}
-
-/* What was found under another cap says little. */
-static void pace_set_cap(struct lm_pace *p, unsigned int cap)
-{
-	p->cap = cap;
-	p->cap_next = 0;
-	if (p->mode == LM_PACE_ALONE)
-		return;
-	p->divisor = DIVISOR_COARSE;
-	p->piece = max(PIECE_MIN, p->least);
-	pace_go_low(p, LM_PACE_CLIMB);
 }
 
 /**
@@ -455,26 +473,24 @@ void lm_pace_restart(struct lm_pace *p)
 /**
  * lm_pace_wait - how long until the next piece
  * @p: the pace.
- * @cap: copy_rate, KiB/s; 0 for none.
  * @hurry: whatever it costs the guest.
  * @now: ns.
  *
  * Context: any; one caller at a time.
- * Return: ns, 0 for now; or LM_PACE_STOP.
+ * Return: ns, 0 for now; or LM_PACE_STOP, never if lm_pace_look() was just told that
+ * nothing is under way.
  */
-u64 lm_pace_wait(struct lm_pace *p, unsigned int cap, bool hurry, u64 now)
+u64 lm_pace_wait(struct lm_pace *p, bool hurry, u64 now)
 {
 	bool free = hurry || p->mode == LM_PACE_ALONE;
 	u64 next;
 
 	p->hurry = hurry;
 
-	if (cap != p->cap)
-		pace_set_cap(p, cap);
 	if (!free && (p->drain || p->pause))
 		return LM_PACE_STOP;
 	next = free ? 0 : p->next;
-	if (cap && p->cap_next > CAP_BURST)
+	if (p->cap && p->cap_next > CAP_BURST)
 		next = max(next, p->cap_next - CAP_BURST);
 	return next > now ? next - now : 0;
 }
@@ -546,6 +562,10 @@ void lm_pace_ended(struct lm_pace *p, unsigned int leg, unsigned int sectors,
 		l->sum += took;
 		l->longest = max(l->longest, took);
 		l->deviation += took > mean ? took - mean : mean - took;
+	} else if (!l->nr) {
+		/* It had nothing to do in LM_PACE_LOW, where there was little but zeroes. */
+		if (now + LOW_EVERY >= p->low_at + LOW_AGAIN)
+			pace_go_low(p, p->mode);
 	} else if (took > l->limit) {
 		p->late++;
 		p->pause = true;

@@ -123,10 +123,11 @@ struct lm_pace {
 };
 
 void lm_pace_restart(struct lm_pace *p);
+void lm_pace_cap(struct lm_pace *p, unsigned int cap);
 void lm_pace_init(struct lm_pace *p, unsigned int least, u64 now);
 void lm_pace_look(struct lm_pace *p, const struct lm_pace_guest *guest, bool idle,
 		  u64 now);
-u64 lm_pace_wait(struct lm_pace *p, unsigned int cap, bool hurry, u64 now);
+u64 lm_pace_wait(struct lm_pace *p, bool hurry, u64 now);
 void lm_pace_begun(struct lm_pace *p, unsigned int sectors, u64 now);
 void lm_pace_ended(struct lm_pace *p, unsigned int leg, unsigned int sectors,
 		   u64 started, u64 now);

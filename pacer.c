@@ -37,9 +37,10 @@ static bool lm_pacer_on = true;
 module_param_named(pace, lm_pacer_on, bool, 0644);
 MODULE_PARM_DESC(pace, "Copy beside a guest no faster than it can bear; N: as fast as the disks can");
 
-static bool lm_pacer_under_way(struct block_device *part)
+/* dm's own count begins when a leg is sent something, ours before that, for writes. */
+static bool lm_pacer_under_way(struct lm_migration *m, struct block_device *part)
 {
-	long nr = 0;
+	long nr = atomic64_read(&m->stats.in_flight);
 	int cpu;
 
 	for_each_possible_cpu(cpu)
@@ -71,7 +72,7 @@ static void lm_pacer_look(struct lm_target *t, struct lm_pacer *pacer, u64 now)
 		     part_stat_read(part, ios[STAT_WRITE]) +
 		     part_stat_read(part, ios[STAT_DISCARD]);
 	guest->busy = jiffies_to_nsecs(part_stat_read(part, io_ticks));
-	guest->under_way = lm_pacer_under_way(part);
+	guest->under_way = lm_pacer_under_way(t->m, part);
 }
 
 /**
@@ -91,8 +92,9 @@ u64 lm_pacer_wait(struct lm_target *t, struct lm_pacer *pacer, bool idle, bool h
 
 	lm_pacer_look(t, pacer, now);
 	spin_lock_irqsave(&pacer->lock, flags);
+	lm_pace_cap(&pacer->pace, READ_ONCE(t->m->copy_rate));
 	lm_pace_look(&pacer->pace, &pacer->guest, idle, now);
-	wait = lm_pace_wait(&pacer->pace, READ_ONCE(t->m->copy_rate), hurry, now);
+	wait = lm_pace_wait(&pacer->pace, hurry, now);
 	spin_unlock_irqrestore(&pacer->lock, flags);
 	return wait;
 }

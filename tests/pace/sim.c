@@ -287,9 +287,13 @@ static struct {
  * The copier
  */
 
+/* KiB/s */
+static const unsigned int caps[] = { 0, 2048, 16384, 65536, 1 << 20 };
+
 static struct {
 	struct lm_pace pace;
-	bool paced;
+	bool paced, capped;
+	unsigned int cap;
 	u64 left, copied, size;
 	u64 ended;
 	unsigned int jobs;
@@ -437,8 +441,15 @@ static bool copier_may(void)
 
 	if (!copier.paced)
 		return true;
+	if (copier.capped && chance() < 0.003)
+		copier.cap = caps[(unsigned int)(chance() * (sizeof(caps) / sizeof(*caps)))];
+	lm_pace_cap(&copier.pace, copier.cap);
 	lm_pace_look(&copier.pace, &did, !copier.jobs, now);
-	wait = lm_pace_wait(&copier.pace, 0, false, now);
+	wait = lm_pace_wait(&copier.pace, false, now);
+	if (wait == LM_PACE_STOP && !copier.jobs) {
+		printf("Bail out! It waits for a piece to end, and none is under way\n");
+		exit(1);
+	}
 	if (wait && wait != LM_PACE_STOP)
 		at(now + wait + (u64)(chance() * 60000), copier_timer,
 		   (void *)(uintptr_t)++copier.timer);
@@ -497,6 +508,7 @@ struct work {
 	double max_time;	/* to the disk's own speed */
 	double max_p99, max_p999;	/* to the guest alone */
 	double min_ios;		/* of the guest alone */
+	bool capped;		/* by a copy_rate that changes all the time */
 };
 
 #define SEED	88172645463325252ULL
@@ -546,6 +558,7 @@ static struct result run_beside(const struct work *w, bool paced)
 	begin(w);
 	memset(&copier, 0, sizeof(copier));
 	copier.paced = paced;
+	copier.capped = w->capped;
 	copier.left = copier.size = (u64)(w->mib * MIB);
 	lm_pace_init(&copier.pace, 8, 0);
 	guest_begin(w->guest, w->guest_per_second, w->guest_size, true,
@@ -587,23 +600,24 @@ static bool work(const struct work *w, int nr)
 }
 
 static const struct work works[] = {
-	{ "tick, still", TICK, 64, STILL, 0, 0, 1024, 0, 1.04, 0, 0, 0 },
-	{ "tick, 400 writes", TICK, 64, WRITES, 400, 4096, 4096, 0, 1.1, 2, 3, 0 },
-	{ "tick, 400 writes after 3 s", TICK, 64, WRITES, 400, 4096, 4096, 3, 1.1, 2, 3, 0 },
-	{ "tick, 400 reads", TICK, 64, READS, 400, 4096, 4096, 0, 1.1, 2, 3, 0 },
-	{ "tick, 100 of 16 KiB", TICK, 64, WRITES, 100, 16384, 4096, 0, 1.15, 2, 3, 0 },
-	{ "tick, 4 MiB/s in a row", TICK, 64, IN_ROW, 32, 131072, 4096, 0, 1.2, 2, 3, 0 },
-	{ "tick, saturated", TICK, 64, SATURATES, 0, 4096, 64, 0, 0, 0, 0, 0.9 },
-	{ "leak, 400 writes", LEAK, 64, WRITES, 400, 4096, 4096, 0, 1.1, 2, 0, 0 },
-	{ "leak, 16 MiB/s in a row", LEAK, 64, IN_ROW, 128, 131072, 4096, 0, 1.6, 2, 0, 0 },
-	{ "leak, saturated", LEAK, 16, SATURATES, 0, 4096, 16, 0, 0, 0, 0, 0.88 },
-	{ "requests, saturated", LEAK_IOPS, 1500, SATURATES, 0, 4096, 16, 0, 0, 0, 0, 0.9 },
-	{ "fifo, 400 writes", FIFO, 64, WRITES, 400, 4096, 1024, 0, 0, 0, 0, 0 },
-	{ "fifo, saturated", FIFO, 64, SATURATES, 0, 4096, 64, 0, 0, 0, 0, 0.9 },
-	{ "ssd, 2000 writes", SSD, 500, WRITES, 2000, 4096, 4096, 0, 2.3, 2, 2, 0 },
-	{ "ssd, saturated", SSD, 500, SATURATES, 0, 4096, 128, 0, 0, 0, 0, 0.9 },
-	{ "hdd, 40 reads", HDD, 150, READS, 40, 4096, 256, 0, 0, 0, 0, 0 },
-	{ "hdd, saturated", HDD, 150, SATURATES, 0, 4096, 16, 0, 0, 0, 0, 0.9 },
+	{ "tick, still", TICK, 64, STILL, 0, 0, 1024, 0, 1.04, 0, 0, 0, false },
+	{ "tick, 400 writes", TICK, 64, WRITES, 400, 4096, 4096, 0, 1.1, 2, 3, 0, false },
+	{ "tick, 400 writes after 3 s", TICK, 64, WRITES, 400, 4096, 4096, 3, 1.1, 2, 3, 0, false },
+	{ "tick, 400 reads", TICK, 64, READS, 400, 4096, 4096, 0, 1.1, 2, 3, 0, false },
+	{ "tick, 100 of 16 KiB", TICK, 64, WRITES, 100, 16384, 4096, 0, 1.15, 2, 3, 0, false },
+	{ "tick, 4 MiB/s in a row", TICK, 64, IN_ROW, 32, 131072, 4096, 0, 1.2, 2, 3, 0, false },
+	{ "tick, 400 writes, copy_rate changes", TICK, 64, WRITES, 400, 4096, 512, 0, 12, 2, 0, 0, true },
+	{ "tick, saturated", TICK, 64, SATURATES, 0, 4096, 64, 0, 0, 0, 0, 0.9, false },
+	{ "leak, 400 writes", LEAK, 64, WRITES, 400, 4096, 4096, 0, 1.1, 2, 0, 0, false },
+	{ "leak, 16 MiB/s in a row", LEAK, 64, IN_ROW, 128, 131072, 4096, 0, 1.6, 2, 0, 0, false },
+	{ "leak, saturated", LEAK, 16, SATURATES, 0, 4096, 16, 0, 0, 0, 0, 0.88, false },
+	{ "requests, saturated", LEAK_IOPS, 1500, SATURATES, 0, 4096, 16, 0, 0, 0, 0, 0.9, false },
+	{ "fifo, 400 writes", FIFO, 64, WRITES, 400, 4096, 1024, 0, 0, 0, 0, 0, false },
+	{ "fifo, saturated", FIFO, 64, SATURATES, 0, 4096, 64, 0, 0, 0, 0, 0.9, false },
+	{ "ssd, 2000 writes", SSD, 500, WRITES, 2000, 4096, 4096, 0, 2.3, 2, 2, 0, false },
+	{ "ssd, saturated", SSD, 500, SATURATES, 0, 4096, 128, 0, 0, 0, 0, 0.9, false },
+	{ "hdd, 40 reads", HDD, 150, READS, 40, 4096, 256, 0, 0, 0, 0, 0, false },
+	{ "hdd, saturated", HDD, 150, SATURATES, 0, 4096, 16, 0, 0, 0, 0, 0.9, false },
 };
 
 int main(int argc, char **argv)
