@@ -149,6 +149,12 @@ lm_hurry()
 	echo N >/sys/module/dm_livemigrate/parameters/pace
 }
 
+# lm_no_hurry: it does again.
+lm_no_hurry()
+{
+	echo Y >/sys/module/dm_livemigrate/parameters/pace
+}
+
 lm_table()
 {
 	dmsetup table "$1"

@@ -56,6 +56,7 @@ legs_equal /dev/vda /dev/vdb
 lm_counts m
 
 note "under load of every kind, in both roles: no alarm"
+lm_hurry
 load_start /dev/mapper/m --mix w=50,r=10,f=10,u=15,z=5,d=10 --threads 3 --depth 8
 for round in 1 2 3; do
 	wait_until 60 lm_msg m verify 2>/dev/null || die "it is never synced: $(dmsetup status m)"
@@ -66,6 +67,7 @@ for round in 1 2 3; do
 	wait_until 60 lm_msg m cutover 2>/dev/null || die "no cutover"
 done
 load_stop
+lm_no_hurry
 wait_until 60 lm_msg m failback 2>/dev/null || die "no failback"
 lm_wait_phase m synced 30
 legs_equal /dev/vda /dev/vdb
