@@ -134,7 +134,9 @@ chmod 640 "$TAB"
 tool disk add vm1 /dev/vda
 kills ""
 # It is not a way out of everything.
-[ $undecided -gt 0 ] && [ $undecided -lt 9 ] || die "undecided $undecided times"
+[ $undecided -lt 9 ] || die "undecided $undecided times"
+# There are fewer such calls than are left out, unless each is tried.
+[ $undecided -gt 0 ] || [ "$kill_stride" -gt 1 ] || die "it was never undecided"
 kills /dev/vdc
 [ "$(grep -v '^vm1 ' "$TAB")" = "$(printf '# before\nother /dev/vdz noauto')" ] ||
 	die "other lines have changed: $(cat "$TAB")"
