@@ -138,6 +138,15 @@ static void pace_go_low(struct lm_pace *p, enum lm_pace_mode next)
 	p->drain = true;
 }
 
+/* From the last good rate on, by steps of so much. */
+static void pace_search(struct lm_pace *p, unsigned int divisor)
+{
+	p->divisor = divisor;
+	p->piece = max(PIECE_MIN, p->least);
+	p->lows = 0;
+	pace_go_low(p, LM_PACE_CLIMB);
+}
+
 static void pace_keep(struct lm_pace *p, u64 span, u64 now)
 {
 	p->mode = LM_PACE_KEEP;
@@ -249,8 +258,7 @@ static void pace_cut(struct lm_pace *p, u64 by)
 
 static void pace_rise(struct lm_pace *p, u64 done, u64 now)
 {
-	unsigned int shift = max(RISE_SHIFT - min(p->streak / RISES, RISE_SHIFT),
-				 RISE_SHIFT_LEAST);
+	unsigned int shift = RISE_SHIFT - min(p->streak / RISES, RISE_SHIFT - RISE_SHIFT_LEAST);
 
 	if (p->alone_ios)
 		shift = BUSY_RISE_SHIFT;
@@ -330,13 +338,10 @@ static void pace_guest_begins(struct lm_pace *p, const struct lm_pace_guest *gue
 	bool known = p->full_rate > RATE_START;
 
 	p->good = known ? p->full_rate - (p->full_rate >> 3) : RATE_START;
-	p->divisor = known ? DIVISOR_FINE / 2 : DIVISOR_COARSE;
 	p->keep = KEEP_MIN;
 	p->alone_ios = 0;
-	p->piece = max(PIECE_MIN, p->least);
-	p->lows = 0;
 	p->cuts = 0;
-	pace_go_low(p, LM_PACE_CLIMB);
+	pace_search(p, known ? DIVISOR_FINE / 2 : DIVISOR_COARSE);
 	pace_epoch_begin(p, guest, now);
 }
 
@@ -415,10 +420,7 @@ void lm_pace_cap(struct lm_pace *p, unsigned int cap)
 	if (p->mode == LM_PACE_ALONE)
 		return;
 	/* What was found under another one says little. */
-	p->divisor = DIVISOR_COARSE;
-	p->piece = max(PIECE_MIN, p->least);
-	p->lows = 0;
-	pace_go_low(p, LM_PACE_CLIMB);
+	pace_search(p, DIVISOR_COARSE);
 }
 
 /**
@@ -482,14 +484,14 @@ void lm_pace_restart(struct lm_pace *p)
  */
 u64 lm_pace_wait(struct lm_pace *p, bool hurry, u64 now)
 {
-	bool free = hurry || p->mode == LM_PACE_ALONE;
-	u64 next;
+	u64 next = 0;
 
 	p->hurry = hurry;
-
-	if (!free && (p->drain || p->pause))
-		return LM_PACE_STOP;
-	next = free ? 0 : p->next;
+	if (!hurry && p->mode != LM_PACE_ALONE) {
+		if (p->drain || p->pause)
+			return LM_PACE_STOP;
+		next = p->next;
+	}
 	if (p->cap && p->cap_next > CAP_BURST)
 		next = max(next, p->cap_next - CAP_BURST);
 	return next > now ? next - now : 0;
@@ -511,14 +513,11 @@ static u64 pace_cost(const struct lm_pace *p, unsigned int sectors)
  */
 void lm_pace_begun(struct lm_pace *p, unsigned int sectors, u64 now)
 {
-	u64 bytes = (u64)sectors << 9;
-
 	if (p->cap)
 		p->cap_next = max(p->cap_next, now) +
-			      div_u64(bytes * (SECOND >> 10), p->cap);
+			      div_u64(((u64)sectors << 9) * (SECOND >> 10), p->cap);
 	if (p->hurry || p->mode == LM_PACE_ALONE)
 		return;
-	bytes = pace_cost(p, sectors);
 	if (!p->next)
 		p->next = now;
 	/* A piece or two that came late are made up for, no more. */
@@ -526,7 +525,7 @@ void lm_pace_begun(struct lm_pace *p, unsigned int sectors, u64 now)
 		p->next = now;
 		p->starved = !p->cap;
 	}
-	p->next += div64_u64(bytes * SECOND, p->rate);
+	p->next += div64_u64(pace_cost(p, sectors) * SECOND, p->rate);
 }
 
 /**

@@ -39,12 +39,24 @@ fio_run()
 		{ cat /run/fio /run/fio.err; die "fio has failed on $fr_dev_"; }
 }
 
+# fio_had RW: the IOPS that it had.
+fio_had()
+{
+	case "$1" in
+	*read) cut -d ';' -f 8 /run/fio ;;
+	*) cut -d ';' -f 49 /run/fio ;;
+	esac
+}
+
+# seconds_since MS: since now_ms was that.
+seconds_since()
+{
+	awk -v ms=$(($(now_ms) - $1)) 'BEGIN { print ms / 1000 }'
+}
+
 # fio_iops DEV RW: of 4 KiB, 16 at a time; a second's work is repeated until it is warm.
 fio_iops()
 {
 	fio_run "$1" --rw="$2" --bs=4k --iodepth=16 --number_ios=60000 --size=1G
-	case "$2" in
-	*read) cut -d ';' -f 8 /run/fio ;;
-	*) cut -d ';' -f 49 /run/fio ;;
-	esac
+	fio_had "$2"
 }

@@ -22,10 +22,9 @@ copies()
 	size=$(sectors "$a")
 	for subject in $SUBJECTS; do
 		if [ "$subject" = dd ]; then
-			read -r begun rest </proc/uptime
+			begun=$(now_ms)
 			dd if="$a" of="$b" bs=1M iflag=direct oflag=direct 2>/dev/null
-			read -r ended rest </proc/uptime
-			took=$(awk -v a="$begun" -v b="$ended" 'BEGIN { print b - a }')
+			took=$(seconds_since "$begun")
 		else
 			peer_make "$subject"
 			peer_copy "$subject"

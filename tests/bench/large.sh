@@ -19,8 +19,7 @@ timed()
 	shift 2
 	ti_begun_=$(now_ms)
 	"$@" >/run/timed
-	ti_ended_=$(now_ms)
-	figure "$ti_work_" "$ti_subject_" "$(awk -v ms=$((ti_ended_ - ti_begun_)) 'BEGIN { print ms / 1000 }')"
+	figure "$ti_work_" "$ti_subject_" "$(seconds_since "$ti_begun_")"
 }
 
 free_kib()

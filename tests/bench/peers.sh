@@ -93,20 +93,27 @@ pause()
 	read -r -t "$1" pa_ <&9 || :
 }
 
-# peer_copy SUBJECT: seconds into $took. To look takes the processor, which is the guest's,
-# so the closer it comes to the end the more often, at most each $LOOK_MS (two digits), and
-# the status is asked for last.
+# peer_nearly_written: all but a 64th of $b. To look takes the processor, which is the
+# guest's, so the closer it comes to that the more often, at most each $LOOK_MS (two digits).
+peer_nearly_written()
+{
+	while :; do
+		peer_look
+		pn_left_=$((size - size / 64 - (pl_written_ - pm_written_)))
+		[ $pn_left_ -gt 0 ] || break
+		# Half of what it needs at most.
+		pn_ms_=$((pn_left_ * 1000 / 2048 / SPEED / 2 + ${LOOK_MS:-50}))
+		pause "$((pn_ms_ / 1000)).$(printf %03d $((pn_ms_ % 1000)))"
+	done
+}
+
+# peer_copy SUBJECT: seconds into $took. The status is asked for when nearly all is written.
 peer_copy()
 {
-	pc_end_=$((size - size / 64))
 	[ "$1" != livemigrate ] || pc_events_=$(dmsetup info -c --noheadings -o events peer)
-	read -r pc_begun_ pc_rest_ </proc/uptime
+	pc_begun_=$(now_ms)
 	case "$1" in
-	livemigrate)
-		# It tells when it has ended; the others have to be asked.
-		lm_msg peer resume
-		dmsetup wait peer "$pc_events_"
-		;;
+	livemigrate) lm_msg peer resume ;;
 	md-raid1) echo resync >/sys/block/md0/md/sync_action ;;
 	dm-clone)
 		dmsetup message peer 0 hydration_threshold 64
@@ -117,19 +124,15 @@ peer_copy()
 		echo '{ "execute": "blockdev-mirror", "arguments": { "job-id": "copy", "device": "from", "target": "to", "sync": "full", "copy-mode": "write-blocking" } }' >/run/qmp.in
 		;;
 	esac
-	while [ "$1" != livemigrate ]; do
-		peer_look
-		pc_left_=$((pc_end_ - (pl_written_ - pm_written_)))
-		[ $pc_left_ -gt 0 ] || break
-		# Half of what it needs at most.
-		pc_ms_=$((pc_left_ * 1000 / 2048 / SPEED / 2 + ${LOOK_MS:-50}))
-		pause "$((pc_ms_ / 1000)).$(printf %03d $((pc_ms_ % 1000)))"
-	done
+	# It tells when it has ended; the others have to be asked.
+	case "$1" in
+	livemigrate) dmsetup wait peer "$pc_events_" ;;
+	*) peer_nearly_written ;;
+	esac
 	until peer_copied "$1"; do
 		pause 0.0${LOOK_MS:-50}
 	done
-	read -r pc_ended_ pc_rest_ </proc/uptime
-	took=$(awk -v a="$pc_begun_" -v b="$pc_ended_" 'BEGIN { print b - a }')
+	took=$(seconds_since "$pc_begun_")
 }
 
 peer_remove()

@@ -22,14 +22,6 @@ saturate()	# saturate RW DEV WORD...
 		--minimal --terse-version=3 --output=/run/fio "$@" >/dev/null 2>&1
 }
 
-iops()		# of what has ended
-{
-	case "$1" in
-	*read) cut -d ';' -f 8 /run/fio ;;
-	*) cut -d ';' -f 49 /run/fio ;;
-	esac
-}
-
 null_disk $MIB memory_backed=1 mbps=$SPEED irqmode=2 completion_nsec=100000
 # shellcheck disable=SC2154 # null_disk sets it
 a=$disk
@@ -41,7 +33,7 @@ fio_run "$a" --rw=write --bs=1M --iodepth=4 --size="${MIB}M"
 for rw in randwrite randread; do
 	dmsetup create linear --table "0 $size linear $a 0"
 	saturate $rw /dev/mapper/linear --time_based --runtime=20
-	figure "saturated-$rw" dm-linear "$(iops $rw)"
+	figure "saturated-$rw" dm-linear "$(fio_had $rw)"
 	dmsetup remove linear
 
 	lm_create m "$a" "$b" paused
@@ -49,16 +41,15 @@ for rw in randwrite randread; do
 	guest=$!
 	sleep 1
 	events=$(dmsetup info -c --noheadings -o events m)
-	read -r begun rest </proc/uptime
+	begun=$(now_ms)
 	lm_msg m resume
 	dmsetup wait m "$events"
-	# shellcheck disable=SC2034 # the rest is not asked for
-	read -r ended rest </proc/uptime
+	took=$(seconds_since "$begun")
 	kill -INT $guest
 	wait $guest || :
 	lm_is m phase synced || die "it is not synced: $(dmsetup status m)"
-	figure "saturated-$rw" copying "$(iops $rw)"
-	figure "saturated-$rw-time" copying "$(awk -v a="$begun" -v b="$ended" 'BEGIN { print b - a }')"
+	figure "saturated-$rw" copying "$(fio_had $rw)"
+	figure "saturated-$rw-time" copying "$took"
 	figure "saturated-$rw-time" limit $((MIB / SPEED))
 	lm_msg m abort
 	dmsetup remove m

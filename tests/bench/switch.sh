@@ -6,32 +6,23 @@
 #
 # vm: clock=counted mem=512 timeout=900
 # vm: modules=null_blk:nr_devices=0
-# vm: files=tests/bench/bench.sh
+# vm: files=tests/bench/bench.sh,tests/vm/windows.sh
 
 . /vm/lib.sh
 . bench.sh
-
-windows=0
-said_windows()
-{
-	[ "$(grep -c '^window' /run/stamp.log)" -ge $windows ]
-}
+. windows.sh
 
 # around SUBJECT MESSAGE...: the longest write in the second around it
 around()
 {
 	ar_subject_=$1
 	shift
-	bg_kill stamp USR1
-	windows=$((windows + 1))
-	wait_until 5 said_windows || die "stamp says no more: $(cat /run/stamp.log)"
+	window_end
 	sleep 0.5
 	lm_msg m "$@"
 	sleep 0.5
-	bg_kill stamp USR1
-	windows=$((windows + 1))
-	wait_until 5 said_windows || die "stamp says no more: $(cat /run/stamp.log)"
-	us=$(sed -n 's/^window.*max_us=\([0-9]*\).*/\1/p' /run/stamp.log | tail -n 1)
+	window_end
+	us=$(window_longest)
 	note "$*: $us us"
 	eval "[ \$us -le \${longest_$ar_subject_:-0} ]" || eval "longest_$ar_subject_=\$us"
 }

@@ -16,30 +16,11 @@
 #
 # The messages themselves must return within 1 s, and no write may fail.
 #
-# vm: disks=24M:iops=1500,24M:iops=1500 alone=yes
+# vm: disks=24M:iops=1500,24M:iops=1500 alone=yes files=tests/vm/windows.sh
 # Caught: a switch that holds writes for 300 ms.
 
 . /vm/lib.sh
-
-windows=0
-
-window()
-{
-	windows=$((windows + 1))
-	bg_kill stamp USR1
-	wait_until 5 said_windows || die "stamp says no more: $(cat /run/stamp.log)"
-}
-
-said_windows()
-{
-	[ "$(grep -c '^window' /run/stamp.log)" -ge $windows ]
-}
-
-# The longest write of the last window.
-longest()
-{
-	grep '^window' /run/stamp.log | tail -n 1 | sed 's/.*max_us=\([0-9]*\).*/\1/'
-}
+. windows.sh
 
 dd if=/dev/urandom of=/dev/vda bs=1M count=24 conv=fsync 2>/dev/null
 lm_create m /dev/vda /dev/vdb
@@ -49,14 +30,14 @@ bg stamp stamp --dev /dev/mapper/m --state /run/state --seconds $((60 * SLOWNESS
 	--bs 512:16384 --mix w=85,r=5,f=5,u=5 --threads 4 --depth 4 --rate 300
 wait_until 20 test -s /run/stamp.log || die "the load does not begin"
 sleep 2
-window
+window_end
 
 with=0 without=0 messages=0
 for switch in cutover failback cutover commit; do
 	for _ in 1 2; do
 		sleep 1
-		window
-		us=$(longest)
+		window_end
+		us=$(window_longest)
 		note "without: $us us"
 		[ "$us" -le $without ] || without=$us
 	done
@@ -66,8 +47,8 @@ for switch in cutover failback cutover commit; do
 	took=$(($(now_ms) - start))
 	[ $took -le $messages ] || messages=$took
 	sleep 0.5
-	window
-	us=$(longest)
+	window_end
+	us=$(window_longest)
 	note "$switch: $us us, the message $took ms"
 	[ "$us" -le $with ] || with=$us
 done
