@@ -18,6 +18,8 @@
 #define LM_HOLD_SWEEP		2
 /* A job that copies flushes the legs this often, to bound what is redone. */
 #define LM_FLUSH_INTERVAL	(5 * HZ)
+/* Sectors; for a larger piece a guest would wait too long. */
+#define LM_GRANULE_MAX		512U
 /* Before regions that could not be read are tried again. */
 #define LM_RETRY_DELAY		HZ
 
@@ -121,7 +123,7 @@ static unsigned int lm_copier_next(struct lm_target *t, u64 *first)
 	struct lm_bitmap *b = &t->m->bitmap;
 	unsigned int sectors = c->sweep < LM_HOLD_SWEEP ?
 			       lm_pacer_sectors(&c->pacer) : LM_HOLD_SECTORS;
-	u64 chunk_end, readable, max;
+	u64 chunk_end, end, readable, max;
 
 	for (;;) {
 		*first = lm_bitmap_next_clear(b, c->cursor, b->nr_regions);
@@ -133,6 +135,9 @@ static unsigned int lm_copier_next(struct lm_target *t, u64 *first)
 		chunk_end = (((*first << b->region_shift) |
 			      (LM_CHUNK_SECTORS - 1)) + 1) >> b->region_shift;
 		max = min(max, chunk_end - *first);
+		end = round_down(*first + max, c->granule);
+		if (end > *first)
+			max = end - *first;
 		readable = *first;
 		lm_unread_skip(t->m, &readable, &max);
 		if (readable == *first)
@@ -292,13 +297,19 @@ void lm_copier_start(struct lm_target *t)
  */
 int lm_copier_init(struct lm_target *t, char **error)
 {
+	unsigned int region = 1U << t->m->bitmap.region_shift;
 	struct lm_copier *c = &t->copier;
+	unsigned int least;
 
 	INIT_DELAYED_WORK(&c->work, lm_copier_work);
 	init_waitqueue_head(&c->idle);
 	c->stopped = true;
 	c->last_flush = jiffies;
-	lm_pacer_init(&c->pacer, 1U << t->m->bitmap.region_shift);
+	/* Either may become the standby. */
+	least = max3(region, lm_leg_granule(t, LM_SOURCE, LM_GRANULE_MAX),
+		     lm_leg_granule(t, LM_DEST, LM_GRANULE_MAX));
+	c->granule = least / region;
+	lm_pacer_init(&c->pacer, least);
 	if (lm_jobs_init(t)) {
 		*error = "no memory for the copier";
 		return -ENOMEM;

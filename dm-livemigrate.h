@@ -815,6 +815,7 @@ struct lm_pacer {
  * @retry_at: and no sooner than then, jiffies.
  * @busy: jobs and flushes that still use the instance.
  * @started: this sweep has had a job.
+ * @granule: regions; a job ends where a multiple of it does, if it can.
  * @pacer: when the next job may start.
  * @flushing: bit 0: a flush is under way; with @flush_syncs, to be synced.
  * @flush_clears: for lm_phase_sync_end().
@@ -833,6 +834,7 @@ struct lm_copier {
 	atomic_t busy;
 	wait_queue_head_t idle;
 	bool started;
+	unsigned int granule;
 	struct lm_pacer pacer;
 	u64 flush_clears;
 	unsigned long last_flush;
@@ -922,6 +924,7 @@ void lm_leg_bio_init(struct lm_target *t, struct bio *bio, enum lm_leg leg,
 		     sector_t sector);
 bool lm_leg_zeroes(struct lm_target *t, enum lm_leg leg);
 bool lm_leg_discards(struct lm_target *t, enum lm_leg leg);
+unsigned int lm_leg_granule(struct lm_target *t, enum lm_leg leg, unsigned int max);
 bool lm_not_supported(blk_status_t status);
 bool lm_bio_failed(const struct bio *bio);
 void lm_sent_begin(struct lm_sent *sent, unsigned int legs, sector_t start,
@@ -999,7 +1002,7 @@ bool lm_job_give_up(struct lm_range *range);
 void lm_job_let_go(struct lm_range *range);
 
 /* pacer.c: how fast. */
-void lm_pacer_init(struct lm_pacer *pacer, unsigned int region);
+void lm_pacer_init(struct lm_pacer *pacer, unsigned int least);
 void lm_pacer_restart(struct lm_pacer *pacer);
 u64 lm_pacer_wait(struct lm_target *t, struct lm_pacer *pacer, bool idle, bool hurry);
 bool lm_pacer_nap(struct lm_target *t, u64 wait, struct delayed_work *work);

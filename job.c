@@ -20,6 +20,7 @@
 
 #include <linux/blkdev.h>
 #include <linux/highmem.h>
+#include <linux/ioprio.h>
 #include <linux/ktime.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -337,6 +338,9 @@ static void lm_job_submit(struct lm_job *job, enum lm_leg leg, blk_opf_t opf,
 		bio_trim(bio, start - job->range.start, len);
 	}
 	bio->bi_iter.bi_sector = t->start[leg] + start;
+	/* Nobody waits for a job that gives way; for others a guest's write may. */
+	if (job->yields)
+		bio->bi_ioprio = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, IOPRIO_BE_NR - 1);
 	bio->bi_private = job;
 	bio->bi_end_io = lm_job_endio;
 	atomic_inc(&job->pending);

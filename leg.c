@@ -61,6 +61,38 @@ bool lm_leg_zeroes(struct lm_target *t, enum lm_leg leg)
 }
 
 /**
+ * lm_leg_granule - what a leg would be written as a whole, and where it begins
+ * @t: the table's instance.
+ * @leg: the leg.
+ * @max: sectors; more is not asked for.
+ *
+ * The stripe of an array, which it reads anew for less, or the block of a thin
+ * volume, which it fills with zeroes.
+ *
+ * Context: any.
+ * Return: sectors, a power of two that every chunk is a multiple of, also as the leg
+ * has them; 1 if it wants nothing, or something else.
+ */
+unsigned int lm_leg_granule(struct lm_target *t, enum lm_leg leg, unsigned int max)
+{
+	struct block_device *bdev;
+	unsigned int wanted;
+
+	/* A line without that leg: it was dropped. */
+	if (!t->dev[leg])
+		return 1;
+	bdev = lm_leg_bdev(t, leg);
+	wanted = bdev_io_opt(bdev);
+	if (lm_leg_discards(t, leg))
+		wanted = max_t(unsigned int, wanted, bdev_discard_granularity(bdev));
+	wanted = to_sector(wanted);
+	if (!is_power_of_2(wanted) || wanted > min(max, LM_CHUNK_SECTORS) ||
+	    !IS_ALIGNED(get_start_sect(bdev) + t->start[leg], wanted))
+		return 1;
+	return wanted;
+}
+
+/**
  * lm_leg_discards - does a leg take discards?
  * @t: the table's instance.
  * @leg: the leg.

@@ -21,16 +21,16 @@
 /**
  * lm_pacer_init - a pace that has not begun
  * @pacer: the pacer.
- * @region: sectors; no piece is smaller.
+ * @least: sectors; no piece is smaller.
  *
  * Context: any.
  */
-void lm_pacer_init(struct lm_pacer *pacer, unsigned int region)
+void lm_pacer_init(struct lm_pacer *pacer, unsigned int least)
 {
 	spin_lock_init(&pacer->lock);
 	pacer->looked = 0;
 	memset(&pacer->guest, 0, sizeof(pacer->guest));
-	lm_pace_init(&pacer->pace, region, ktime_get_ns());
+	lm_pace_init(&pacer->pace, least, ktime_get_ns());
 }
 
 static bool lm_pacer_on = true;

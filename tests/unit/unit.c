@@ -20,7 +20,7 @@ u64 unit_seed;
 u64 unit_steps = 400000;
 
 static const struct unit_test *const unit_files[] = {
-	bitmap_tests, range_tests, phase_tests, window_tests, metadata_tests,
+	bitmap_tests, range_tests, phase_tests, window_tests, leg_tests, metadata_tests,
 	model_tests,
 };
 

@@ -21,6 +21,7 @@ extern const struct unit_test bitmap_tests[];
 extern const struct unit_test range_tests[];
 extern const struct unit_test phase_tests[];
 extern const struct unit_test window_tests[];
+extern const struct unit_test leg_tests[];
 extern const struct unit_test model_tests[];
 extern const struct unit_test metadata_tests[];
 

@@ -32,6 +32,8 @@
 
 struct block_device {
 	bool zeroes, discards;
+	unsigned int io_opt, granularity;
+	sector_t begins;
 	/*
 	 * As a metadata device; @power: sectors that still reach the medium;
 	 * @during: what happens while something is written.
@@ -44,11 +46,15 @@ struct block_device {
 	void (*during)(void);
 };
 
+#define to_sector(bytes)		((bytes) >> SECTOR_SHIFT)
 #define bdev_nr_sectors(bdev)		((bdev)->sectors)
 #define bdev_logical_block_size(bdev)	((bdev)->block)
 
 #define bdev_write_zeroes_sectors(bdev)	((bdev)->zeroes)
 #define bdev_max_discard_sectors(bdev)	((bdev)->discards)
+#define bdev_io_opt(bdev)		((int)(bdev)->io_opt)
+#define bdev_discard_granularity(bdev)	((bdev)->granularity)
+#define get_start_sect(bdev)		((bdev)->begins)
 
 static inline void bio_init(struct bio *bio, struct block_device *bdev,
 			    struct bio_vec *vecs, unsigned short nr,

@@ -81,6 +81,7 @@ typedef u32 blk_opf_t;
 #define BITS_PER_BYTE		8
 #define DIV_ROUND_UP_ULL(n, d)	(((u64)(n) + (d) - 1) / (d))
 #define div64_u64(a, b)		((u64)(a) / (b))
+#define IS_ALIGNED(x, a)	(!((x) & ((__typeof__(x))(a) - 1)))
 #define is_power_of_2(n)	((n) && !((n) & ((n) - 1)))
 #define PAGE_SHIFT		12
 #define PAGE_SIZE		(1UL << PAGE_SHIFT)
