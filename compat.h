@@ -24,27 +24,17 @@
 
 /*
  * Since 6.11 a queue's features are part of its limits: stacking them clears
- * what one leg lacks, and hands stable writes on.  Before, dm asks each leg that
- * it is shown, and some kernels the target, too.  For others the flag is set on
- * resume, after dm has set its own.
+ * what one leg lacks.  Before, dm asks each leg that it is shown.
  */
 #ifdef BLK_FEAT_POLL
 #define lm_bdev_polls(bdev) \
 	(bdev_get_queue(bdev)->limits.features & BLK_FEAT_POLL)
 #define lm_keep_features(limits, told) \
 	((limits)->features |= (told)->features & (BLK_FEAT_NOWAIT | BLK_FEAT_POLL))
-#define lm_need_stable_writes(ti, bdev) do { } while (0)
 #else
 #define lm_bdev_polls(bdev) \
 	test_bit(QUEUE_FLAG_POLL, &bdev_get_queue(bdev)->queue_flags)
 #define lm_keep_features(limits, told) do { } while (0)
-#ifdef LM_HAVE_NEEDS_STABLE_WRITES
-#define lm_need_stable_writes(ti, bdev) \
-	((ti)->needs_stable_writes = bdev_stable_writes(bdev))
-#else
-#define lm_need_stable_writes(ti, bdev) do { } while (0)
-#define LM_STABLE_WRITES_ON_RESUME
-#endif
 #endif
 
 /*
@@ -57,15 +47,14 @@
 #define lm_counts_io(disk) true
 #endif
 
-static inline void lm_resume_stable_writes(struct dm_target *ti,
-					   struct block_device *bdev)
-{
-#ifdef LM_STABLE_WRITES_ON_RESUME
-	struct gendisk *disk = dm_disk(dm_table_get_md(ti->table));
-
-	if (bdev_stable_writes(bdev))
-		blk_queue_flag_set(QUEUE_FLAG_STABLE_WRITES, disk->queue);
+/* On resume, after dm has set its own flag.  Since 6.11 that is stacked, too. */
+#ifdef QUEUE_FLAG_STABLE_WRITES
+#define lm_hand_on_stable_writes(disk, bdev) do { \
+	if (bdev_stable_writes(bdev)) \
+		blk_queue_flag_set(QUEUE_FLAG_STABLE_WRITES, (disk)->queue); \
+} while (0)
+#else
+#define lm_hand_on_stable_writes(disk, bdev) do { } while (0)
 #endif
-}
 
 #endif

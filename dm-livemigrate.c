@@ -440,7 +440,6 @@ static void lm_set_up_target(struct dm_target *ti, struct lm_target *t)
 		/* Either leg may have a cache, whatever dm sees of it. */
 		ti->flush_supported = true;
 		ti->limit_swap_bios = true;
-		lm_need_stable_writes(ti, lm_leg_bdev(t, LM_DEST));
 	}
 	ti->private = t;
 }
@@ -628,7 +627,7 @@ static void lm_resume(struct dm_target *ti)
 	struct lm_target *t = ti->private;
 
 	if (!lm_phase_is_final(t->m))
-		lm_resume_stable_writes(ti, lm_leg_bdev(t, LM_DEST));
+		lm_hand_on_stable_writes(dm_disk(t->m->md), lm_leg_bdev(t, LM_DEST));
 	lm_watch_start(t);
 	lm_copier_start(t);
 	lm_verify_start(t);

@@ -9,13 +9,14 @@
 # 2. What nobody waits for has the least priority that makes progress, class 2 (best
 #    effort), level 7: the reads of a copy. Its writes, which hold up the guest's to the
 #    same place, have none, as the guest's.
+# 3. Where the dest must not be sent pages that change, the device says so, too.
 #
 # Method: the disk's own statistics; a probe in the kernel on what is submitted, which
 # reads the bio's fields at their places on 64 bits (bi_opf, 16, and bi_ioprio, 22).
 #
 # vm: disks=32M,64M:discard:zeroes,8M modules=dm-thin-pool
 # Caught: pieces of 64 KiB (1), that end anywhere (1); reads without a priority (2),
-# writes with one (2).
+# writes with one (2); nothing handed on (3).
 
 . /vm/lib.sh
 
@@ -79,6 +80,18 @@ if [ -e $tracing/kprobe_events ]; then
 		die "the copier's reads must be of class 2, level 7, and its writes of none"
 fi
 
+# stable: does the device say so?
+stable()
+{
+	cat "/sys/dev/block/$(dmsetup info -c --noheadings -o major,minor --separator : m)/queue/stable_writes"
+}
+
+# 3
+[ "$(stable)" = 0 ] || die "it wants stable writes, and neither leg does"
 dmsetup remove m
 dmsetup remove thin
 dmsetup remove pool
+echo 1 >/sys/block/vdb/queue/stable_writes
+lm_create m /dev/vda /dev/vdb paused
+[ "$(stable)" = 1 ] || die "it wants no stable writes, and its dest does"
+dmsetup remove m
