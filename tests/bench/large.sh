@@ -4,6 +4,12 @@
 # the memory; and cutover of one that is a thousand times as large as another. The legs are
 # of nothing.
 #
+# Memory is cleared by an instruction that repeats itself, and each of its steps counts: of
+# a byte, as the processor has it, 1 GB/s, which no machine is as slow at; or of
+# eight bytes, if the kernel does not know that it is there for bytes, too (erms). So the
+# latter; with the former the constructor takes 2.37 s.
+#
+# vm: append=clearcpuid=erms
 # vm: clock=counted mem=3072 timeout=1800 modules=dm-zero
 # vm: files=tests/bench/bench.sh
 
