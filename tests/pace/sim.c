@@ -276,6 +276,7 @@ static struct {
 	double per_second;
 	u64 size;
 	bool mirrored;
+	u64 on, off;		/* by turns, ns; 0: always on */
 	struct lm_pace_guest did;
 	int under_way;
 	u64 busy_since;
@@ -294,6 +295,7 @@ static struct {
 	struct lm_pace pace;
 	bool paced, capped;
 	unsigned int cap;
+	double zeroes, small;	/* parts of its pieces */
 	u64 left, copied, size;
 	u64 ended;
 	unsigned int jobs;
@@ -332,8 +334,14 @@ static void guest_done(void *arg)
 
 static void guest_io(void *arg)
 {
-	struct guest_io *io = malloc(sizeof(*io));
+	u64 turn = guest.on ? now % (guest.on + guest.off) : 0;
+	struct guest_io *io;
 
+	if (guest.on && turn >= guest.on) {
+		at(now - turn + guest.on + guest.off, guest_io, arg);
+		return;
+	}
+	io = malloc(sizeof(*io));
 	io->since = now;
 	io->left = guest.kind != READS && guest.mirrored ? 2 : 1;
 	guest.did.ios++;
@@ -395,15 +403,13 @@ static double percentile(double q)
 
 struct job {
 	u64 bytes, started;
+	bool zero;
 };
 
 static void copier_work(void);
 
-static void job_write_done(void *arg)
+static void job_end(struct job *job)
 {
-	struct job *job = arg;
-
-	lm_pace_ended(&copier.pace, 1, (unsigned int)(job->bytes >> 9), job->started, now);
 	copier.copied += job->bytes;
 	copier.jobs--;
 	free(job);
@@ -412,10 +418,22 @@ static void job_write_done(void *arg)
 	copier_work();
 }
 
+static void job_write_done(void *arg)
+{
+	struct job *job = arg;
+
+	lm_pace_ended(&copier.pace, 1, (unsigned int)(job->bytes >> 9), job->started, now);
+	job_end(job);
+}
+
 static void job_write(void *arg)
 {
 	struct job *job = arg;
 
+	if (job->zero) {
+		job_end(job);
+		return;
+	}
 	job->started = now;
 	disk_io(&disks[1], job->bytes, true, job_write_done, job);
 }
@@ -463,11 +481,14 @@ static void copier_work(void)
 
 	while (copier.left && copier.jobs < NR_JOBS && copier_may()) {
 		bytes = copier.paced ? (u64)copier.pace.piece << 9 : 262144;
+		if (copier.small && chance() < copier.small)
+			bytes = 4096;
 		bytes = bytes < copier.left ? bytes : copier.left;
 		lm_pace_begun(&copier.pace, (unsigned int)(bytes >> 9), now);
 		job = malloc(sizeof(*job));
 		job->bytes = bytes;
 		job->started = now;
+		job->zero = copier.zeroes && chance() < copier.zeroes;
 		copier.left -= bytes;
 		copier.jobs++;
 		disk_io(&disks[0], bytes, true, job_read_done, job);
@@ -509,6 +530,10 @@ struct work {
 	double max_p99, max_p999;	/* to the guest alone */
 	double min_ios;		/* of the guest alone */
 	bool capped;		/* by a copy_rate that changes all the time */
+	double dest;		/* how fast it is, to the source; 0: the same */
+	double on, off;		/* the guest, by turns, s */
+	double zeroes;		/* the part of the pieces that need not be written */
+	double small;		/* the part of them that is one region */
 };
 
 #define SEED	88172645463325252ULL
@@ -521,7 +546,7 @@ static void begin(const struct work *w)
 	now = 0;
 	seed = SEED;
 	disk_make(&disks[0], w->kind, per_second);
-	disk_make(&disks[1], w->kind, per_second);
+	disk_make(&disks[1], w->kind, per_second * (w->dest ? w->dest : 1));
 }
 
 struct result {
@@ -541,10 +566,17 @@ static struct result take_result(double seconds)
 	return r;
 }
 
+static void guest_takes_turns(const struct work *w)
+{
+	guest.on = (u64)(w->on * 1e9);
+	guest.off = (u64)(w->off * 1e9);
+}
+
 static struct result run_alone(const struct work *w)
 {
 	begin(w);
 	guest_begin(w->guest, w->guest_per_second, w->guest_size, false, 0);
+	guest_takes_turns(w);
 	while (now < 30 * SECOND && step())
 		;
 	return take_result((double)now / 1e9);
@@ -552,7 +584,8 @@ static struct result run_alone(const struct work *w)
 
 static struct result run_beside(const struct work *w, bool paced)
 {
-	double limit = w->kind == LEAK_IOPS ? w->per_second / 4 : w->per_second;
+	double limit = (w->kind == LEAK_IOPS ? w->per_second / 4 : w->per_second) *
+		       (w->dest && w->dest < 1 ? w->dest : 1);
 	struct result r;
 
 	begin(w);
@@ -561,8 +594,11 @@ static struct result run_beside(const struct work *w, bool paced)
 	copier.capped = w->capped;
 	copier.left = copier.size = (u64)(w->mib * MIB);
 	lm_pace_init(&copier.pace, 8, 0);
+	copier.zeroes = w->zeroes;
+	copier.small = w->small;
 	guest_begin(w->guest, w->guest_per_second, w->guest_size, true,
 		    (u64)(w->begins * 1e9));
+	guest_takes_turns(w);
 	at(1000, copier_begin, NULL);
 	if (paced && verbose)
 		at(0, copier_trace, NULL);
@@ -600,24 +636,30 @@ static bool work(const struct work *w, int nr)
 }
 
 static const struct work works[] = {
-	{ "tick, still", TICK, 64, STILL, 0, 0, 1024, 0, 1.04, 0, 0, 0, false },
-	{ "tick, 400 writes", TICK, 64, WRITES, 400, 4096, 4096, 0, 1.1, 2, 3, 0, false },
-	{ "tick, 400 writes after 3 s", TICK, 64, WRITES, 400, 4096, 4096, 3, 1.1, 2, 3, 0, false },
-	{ "tick, 400 reads", TICK, 64, READS, 400, 4096, 4096, 0, 1.1, 2, 3, 0, false },
-	{ "tick, 100 of 16 KiB", TICK, 64, WRITES, 100, 16384, 4096, 0, 1.15, 2, 3, 0, false },
-	{ "tick, 4 MiB/s in a row", TICK, 64, IN_ROW, 32, 131072, 4096, 0, 1.2, 2, 3, 0, false },
-	{ "tick, 400 writes, copy_rate changes", TICK, 64, WRITES, 400, 4096, 512, 0, 12, 2, 0, 0, true },
-	{ "tick, saturated", TICK, 64, SATURATES, 0, 4096, 64, 0, 0, 0, 0, 0.9, false },
-	{ "leak, 400 writes", LEAK, 64, WRITES, 400, 4096, 4096, 0, 1.1, 2, 0, 0, false },
-	{ "leak, 16 MiB/s in a row", LEAK, 64, IN_ROW, 128, 131072, 4096, 0, 1.6, 2, 0, 0, false },
-	{ "leak, saturated", LEAK, 16, SATURATES, 0, 4096, 16, 0, 0, 0, 0, 0.88, false },
-	{ "requests, saturated", LEAK_IOPS, 1500, SATURATES, 0, 4096, 16, 0, 0, 0, 0, 0.9, false },
-	{ "fifo, 400 writes", FIFO, 64, WRITES, 400, 4096, 1024, 0, 0, 0, 0, 0, false },
-	{ "fifo, saturated", FIFO, 64, SATURATES, 0, 4096, 64, 0, 0, 0, 0, 0.9, false },
-	{ "ssd, 2000 writes", SSD, 500, WRITES, 2000, 4096, 4096, 0, 2.3, 2, 2, 0, false },
-	{ "ssd, saturated", SSD, 500, SATURATES, 0, 4096, 128, 0, 0, 0, 0, 0.9, false },
-	{ "hdd, 40 reads", HDD, 150, READS, 40, 4096, 256, 0, 0, 0, 0, 0, false },
-	{ "hdd, saturated", HDD, 150, SATURATES, 0, 4096, 16, 0, 0, 0, 0, 0.9, false },
+	{ "tick, still", TICK, 64, STILL, 0, 0, 1024, 0, 1.04, 0, .max_p999 = 0 },
+	{ "tick, 400 writes", TICK, 64, WRITES, 400, 4096, 4096, 0, 1.1, 2, .max_p999 = 3 },
+	{ "tick, 400 writes after 3 s", TICK, 64, WRITES, 400, 4096, 4096, 3, 1.1, 2, .max_p999 = 3 },
+	{ "tick, 400 reads", TICK, 64, READS, 400, 4096, 4096, 0, 1.1, 2, .max_p999 = 3 },
+	{ "tick, 100 of 16 KiB", TICK, 64, WRITES, 100, 16384, 4096, 0, 1.15, 2, .max_p999 = 3 },
+	{ "tick, 4 MiB/s in a row", TICK, 64, IN_ROW, 32, 131072, 4096, 0, 1.2, 2, .max_p999 = 3 },
+	{ "tick, 400 writes, copy_rate changes", TICK, 64, WRITES, 400, 4096, 512, 0, 12, 2, 0, 0, .capped = true },
+	{ "tick, saturated", TICK, 64, SATURATES, 0, 4096, 64, 0, 0, 0, 0, .min_ios = 0.9 },
+	{ "leak, 400 writes", LEAK, 64, WRITES, 400, 4096, 4096, 0, 1.1, 2, .max_p999 = 0 },
+	{ "leak, 16 MiB/s in a row", LEAK, 64, IN_ROW, 128, 131072, 4096, 0, 1.6, 2, .max_p999 = 0 },
+	{ "leak, saturated", LEAK, 16, SATURATES, 0, 4096, 16, 0, 0, 0, 0, .min_ios = 0.88 },
+	{ "requests, saturated", LEAK_IOPS, 1500, SATURATES, 0, 4096, 16, 0, 0, 0, 0, .min_ios = 0.9 },
+	{ "fifo, 400 writes", FIFO, 64, WRITES, 400, 4096, 1024, 0, 0, 0, .max_p999 = 0 },
+	{ "fifo, saturated", FIFO, 64, SATURATES, 0, 4096, 64, 0, 0, 0, 0, .min_ios = 0.9 },
+	{ "ssd, 2000 writes", SSD, 500, WRITES, 2000, 4096, 4096, 0, 2.3, 2, .max_p999 = 2 },
+	{ "ssd, saturated", SSD, 500, SATURATES, 0, 4096, 128, 0, 0, 0, 0, .min_ios = 0.9 },
+	{ "hdd, 40 reads", HDD, 150, READS, 40, 4096, 256, 0, 0, 0, .max_p999 = 0 },
+	{ "hdd, saturated", HDD, 150, SATURATES, 0, 4096, 16, 0, 0, 0, 0, .min_ios = 0.9 },
+	{ "tick, 400 writes, the dest half as fast", TICK, 64, WRITES, 400, 4096, 2048, 0, 1.25, 2, 0, 0, .dest = 0.5 },
+	{ "tick, 400 writes, the source half as fast", TICK, 32, WRITES, 400, 4096, 2048, 0, 1.25, 2, 0, 0, .dest = 2 },
+	{ "tick, 400 writes for 7 s of 10", TICK, 64, WRITES, 400, 4096, 4096, 0, 1.15, 4, 0, 0, .on = 7, .off = 3 },
+	{ "tick, 400 writes, half of it zeroes", TICK, 64, WRITES, 400, 4096, 4096, 0, 1.15, 2, 3, 0, .zeroes = 0.5 },
+	{ "tick, 400 writes, a third small", TICK, 64, WRITES, 400, 4096, 2048, 0, 1.25, 2, 0, 0, .small = 0.33 },
+	{ "ssd, 2000 writes, the dest a quarter as fast", SSD, 500, WRITES, 2000, 4096, 2048, 0, 1.4, 6, 8, 0, .dest = 0.25 },
 };
 
 int main(int argc, char **argv)
