@@ -89,15 +89,13 @@ bool child_exists(const char *name)
 	return exists;
 }
 
-/* In the child. exec closes every other descriptor, those that we were given, too. */
+/* In the child's child. exec closes every other descriptor, those that we were given, too. */
 static void become(const char *file, const char * const *argv, char **env,
 		   const struct channels *c)
 {
 	int null = open("/dev/null", O_RDWR), err;
 
 	close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
-	/* A Ctrl-C at the terminal must not end it half-way. */
-	setpgid(0, 0);
 	if (null >= 0 && dup2(null, STDIN_FILENO) >= 0 &&
 	    dup2(c->out, STDOUT_FILENO) >= 0 && dup2(c->err, STDERR_FILENO) >= 0) {
 		if (null > STDERR_FILENO)
@@ -119,21 +117,57 @@ static char *words(int fd)
 	return text;
 }
 
+/* As a shell has it; or -1 and errno. */
+static int status_of(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
 static int await(pid_t pid, struct channels *c, struct child *child)
 {
-	int err = 0, status;
 	ssize_t got;
+	int err = 0;
 
 	close(c->failed[1]);
 	c->failed[1] = -1;
 	do
 		got = read(c->failed[0], &err, sizeof(err));
 	while (got < 0 && errno == EINTR);
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return errno;
-	child->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	child->status = status_of(pid);
+	if (child->status < 0)
+		return errno;
 	return got == sizeof(err) ? err : 0;
+}
+
+/*
+ * The lock belongs to this process, too, so if we are killed it is held until the
+ * program has ended, whose work is not ours to leave half done.
+ */
+static void __attribute__((noreturn)) stand_by(const char *file, const char * const *argv,
+					       char **env, struct channels *c)
+{
+	pid_t pid;
+	int err;
+
+	/* A Ctrl-C at the terminal must not end it half-way. */
+	setpgid(0, 0);
+	pid = fork();
+	if (!pid)
+		become(file, argv, env, c);
+	if (pid < 0) {
+		err = errno;
+		if (write(c->failed[1], &err, sizeof(err)) < 0)
+			_exit(126);
+		_exit(127);
+	}
+	close(c->failed[1]);
+	err = status_of(pid);
+	_exit(err < 0 ? 126 : err);
 }
 
 static int spawn(const char *file, const char * const *argv, struct child *child)
@@ -148,7 +182,7 @@ static int spawn(const char *file, const char * const *argv, struct child *child
 	env = environment();
 	pid = fork();
 	if (!pid)
-		become(file, argv, env, &channels);
+		stand_by(file, argv, env, &channels);
 	err = pid < 0 ? errno : await(pid, &channels, child);
 	free(child->out);
 	free(child->err);

@@ -133,6 +133,19 @@ void lock_release(void)
 	taken = false;
 }
 
+/* Whoever signed may be dead, and what it had begun holds the lock: child.c. */
+static char *named_holder(const char *path)
+{
+	char *line = first_line(path), *number = line ? strstr(line, "(process ") : NULL, *text;
+	pid_t pid = number ? (pid_t)strtol(number + 9, NULL, 10) : 0;
+
+	if (pid <= 0 || !kill(pid, 0) || errno != ESRCH)
+		return line;
+	text = format("%s, which was killed; a program that it had begun goes on", line);
+	free(line);
+	return text;
+}
+
 char *lock_holder(void)
 {
 	char *path, *holder = NULL;
@@ -143,7 +156,7 @@ char *lock_holder(void)
 	path = lock_file();
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK)
-		holder = first_line(path);
+		holder = named_holder(path);
 	if (fd >= 0)
 		close(fd);
 	free(path);
