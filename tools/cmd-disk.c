@@ -274,7 +274,7 @@ static int set_mapping(const char *name, dev_t below, uint64_t sectors)
 	dm_table_add(&table, 0, sectors, "linear", params);
 	err = dm_load(name, &table);
 	if (!err)
-		err = dm_resume(name);
+		err = dm_swap(name);
 	dm_table_free(&table);
 	free(params);
 	return err ? fail(FAILED, "%s cannot be made larger: %s.", name, dm_why(err)) : DONE;

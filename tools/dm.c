@@ -423,6 +423,17 @@ int dm_resume(const char *name)
 	return run_with_udev(task, is_disk ? SCAN_NOTHING : 0);
 }
 
+/* One that fails half-way leaves the device suspended, on either table. */
+int dm_swap(const char *name)
+{
+	struct dm_device device;
+	int err = dm_resume(name);
+
+	if (err && !dm_find(name, &device) && device.suspended)
+		dm_resume(name);
+	return err;
+}
+
 int dm_message(const char *name, const char *message)
 {
 	struct dm_task *task = task_new(DM_DEVICE_TARGET_MSG, name);

@@ -81,6 +81,8 @@ int dm_clear(const char *name);
  * nobody can leave the device suspended. A file system on it is not frozen.
  */
 int dm_resume(const char *name);
+/* The same after dm_load(): if that fails, the table before is live again. */
+int dm_swap(const char *name);
 int dm_message(const char *name, const char *message);
 int dm_rename(const char *name, const char *to);
 int dm_remove(const char *name);

@@ -194,7 +194,7 @@ static int put(struct migration *m, const struct dm_table *table)
 	kmsg_mark(&log);
 	err = dm_load(name, table);
 	if (!err)
-		err = dm_resume(name);
+		err = dm_swap(name);
 	if (!err) {
 		kmsg_forget(&log);
 		return DONE;

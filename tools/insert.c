@@ -119,14 +119,10 @@ static bool is_live(const char *name)
 	return live;
 }
 
-/* A resume that fails half-way leaves the device suspended, on either table. */
 static int go_live(const struct state *state)
 {
-	struct dm_device device;
-	int err = dm_resume(state->name);
+	int err = dm_swap(state->name);
 
-	if (err && !dm_find(state->name, &device) && device.suspended)
-		dm_resume(state->name);
 	if (!err || is_live(state->name))
 		return DONE;
 	return fail(FAILED, "%s: the target cannot be made live: %s.", state->name,
