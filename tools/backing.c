@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "backing.h"
+#include "device.h"
+#include "image.h"
+#include "nbd.h"
 #include "paths.h"
 #include "say.h"
 
@@ -34,14 +37,12 @@ static bool is_all_of(int fd, const struct stat *file)
 	       info.lo_inode == file->st_ino;
 }
 
-char *backing_file(dev_t dev)
+static char *loop_file(dev_t dev)
 {
 	char *file, *node;
 	struct stat st;
 	int fd;
 
-	if (major(dev) != LOOP_MAJOR)
-		return NULL;
 	file = sys_block_line(dev, "loop/backing_file");
 	node = loop_node(dev);
 	fd = open(node, O_RDONLY | O_CLOEXEC);
@@ -54,6 +55,25 @@ char *backing_file(dev_t dev)
 		close(fd);
 	free(node);
 	return file;
+}
+
+/* One that could not be served so again is none. */
+static char *nbd_file(dev_t dev)
+{
+	char *file, *id;
+
+	if (!nbd_image(dev, &file, &id))
+		return NULL;
+	free(id);
+	if (strcmp(image_format_of(file), "raw") && nbd_is_format(dev, image_format_of(file)))
+		return file;
+	free(file);
+	return NULL;
+}
+
+char *backing_file(dev_t dev)
+{
+	return major(dev) == LOOP_MAJOR ? loop_file(dev) : nbd_file(dev);
 }
 
 int backing_follow(dev_t dev)
@@ -135,7 +155,7 @@ static int attach_free(int control, int file, const char *path, char **node)
 	return err;
 }
 
-int backing_attach(const char *path, char **node)
+static int loop_attach_all(const char *path, char **node)
 {
 	int file = open(path, O_RDWR | O_CLOEXEC), control = -1, err = 0;
 	char *control_node = format("%s/loop-control", dev_dir());
@@ -154,4 +174,57 @@ int backing_attach(const char *path, char **node)
 	free(control_node);
 	return err ? fail(FAILED, "The image %s cannot be given a loop device: %s.",
 			  path, strerror(err)) : DONE;
+}
+
+/* What was attached by this process. */
+static char *new_node;
+
+/* It is somebody's disk, not a leg that another one can stand in for: it waits. */
+static int nbd_attach_all(const char *path, char **node)
+{
+	const char *as = image_format_of(path);
+	int code = nbd_find_plain(path, as, node);
+
+	if (!code && !*node) {
+		code = nbd_attach(path, as, 1, false, node);
+		if (!code) {
+			free(new_node);
+			new_node = copy_of(*node);
+		}
+	}
+	return code ? code : nbd_set_timeout(*node, 0);
+}
+
+int backing_attach(const char *path, char **node)
+{
+	return strcmp(image_format_of(path), "raw") ? nbd_attach_all(path, node) :
+						      loop_attach_all(path, node);
+}
+
+void backing_take_back(void)
+{
+	if (new_node)
+		nbd_end(new_node);
+	backing_keep();
+}
+
+void backing_keep(void)
+{
+	free(new_node);
+	new_node = NULL;
+}
+
+int backing_release(const char *file)
+{
+	const char *as = image_format_of(file);
+	char *node = NULL;
+	int code = DONE;
+
+	if (file[0] != '/' || !strcmp(as, "raw"))
+		return DONE;
+	code = nbd_find_plain(file, as, &node);
+	if (!code && node && nbd_is_ours(node))
+		code = nbd_end(node);
+	free(node);
+	return code;
 }

@@ -128,12 +128,12 @@ static int check_kinship(const char *role, const struct blockdev *bd,
 
 static int check_use(const char *role, const struct blockdev *bd)
 {
-	char *user = device_user(bd->dev);
+	char *user = device_busy(bd);
 	int code = DONE;
 
-	if (user || device_claimed(bd))
+	if (user)
 		code = fail(UNFIT, "The %s %s is in use (%s): what is on it would be overwritten.",
-			    role, bd->path, user ? user : "opened exclusively");
+			    role, bd->path, user);
 	free(user);
 	return code;
 }
@@ -181,12 +181,12 @@ int check_dest(const char *role, const struct blockdev *bd,
 
 int check_disk(const char *name, const struct blockdev *bd, uint64_t *sectors)
 {
-	char *user = device_user(bd->dev);
+	char *user = device_busy(bd);
 	int code = DONE;
 
-	if (user || device_claimed(bd))
+	if (user)
 		code = fail(UNFIT, "%s: %s is in use (%s): whoever uses it must let it go first.",
-			    name, bd->path, user ? user : "opened exclusively");
+			    name, bd->path, user);
 	else if (bd->read_only)
 		code = fail(UNFIT, "%s: %s is read-only: make it writable first.", name,
 			    bd->path);

@@ -6,6 +6,7 @@
 #include "command.h"
 #include "backing.h"
 #include "disk.h"
+#include "image.h"
 #include "lock.h"
 #include "paths.h"
 #include "say.h"
@@ -68,14 +69,18 @@ static int find_name(struct adding *a)
 {
 	const char *bad;
 
-	if (a->given[0] != '/' && !tab_bad_device(a->given)) {
+	if (a->given[0] != '/' && !tab_bad_device(a->given) && !named_by_content(a->given)) {
 		a->lasting = copy_of(a->given);
 		return DONE;
 	}
-	a->lasting = named_lasting(a->bd.path, a->bd.dev, &a->how);
+	a->lasting = named_lasting(named_by_content(a->given) ? NULL : a->bd.path, a->bd.dev,
+				   &a->how);
 	if (a->how == LASTS_NOT)
 		return fail(UNFIT, "%s will be another device after a reboot, or none: it cannot be written into %s. Name a disk, a volume or an image file.",
 			    a->given, tab_file());
+	if (named_by_content(a->given))
+		return fail(UNFIT, "%s is what is on the disk, which a migration copies, so the other one would be called so, too: use %s.",
+			    a->given, a->lasting);
 	bad = tab_bad_device(a->lasting);
 	return bad ? fail(UNFIT, "%s cannot be written into %s: %s. Give it another name, by a link.",
 			  a->lasting, tab_file(), bad) : DONE;
@@ -166,6 +171,15 @@ static char *whole_path(const char *given)
 	return copy_of(given);
 }
 
+/* Taken for raw, a container would be written over by its guest. */
+static int check_image(const char *path)
+{
+	const char *kind = strcmp(image_format_of(path), "raw") ? NULL : image_looks_like(path);
+
+	return kind ? fail(UNFIT, "%s is called as a raw image, but looks like one of the kind %s: let its name end in .%s, or convert it with qemu-img.",
+			   path, kind, kind) : DONE;
+}
+
 static int disk_add(const struct request *r)
 {
 	struct adding a = { .name = r->operands[1] };
@@ -179,6 +193,8 @@ static int disk_add(const struct request *r)
 	if (!code)
 		code = disk_clear_torn(a.name);
 	if (!code)
+		code = check_image(a.given);
+	if (!code)
 		code = named_get(ROLE_DISK, a.given, &a.bd);
 	if (!code && is_there(&a)) {
 		dm_make_node(a.name);
@@ -188,7 +204,9 @@ static int disk_add(const struct request *r)
 		if (!code)
 			code = add(&a);
 	}
-	if (!code)
+	if (code)
+		backing_take_back();
+	else
 		tell_added(&a);
 	free(a.lasting);
 	free(a.given);
@@ -237,6 +255,8 @@ static int disk_remove(const struct request *r)
 	if (!code)
 		code = unmap(name, in_tab);
 	if (!code && in_tab) {
+		/* Before the line, which alone says what that was. */
+		backing_release(tab_find(&tab, name)->device);
 		tab_remove(&tab, name);
 		code = tab_save(&tab);
 	}

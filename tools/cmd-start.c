@@ -6,9 +6,12 @@
 #include "command.h"
 #include "dest-kind.h"
 #include "disk.h"
+#include "image.h"
 #include "insert.h"
 #include "lock.h"
 #include "lvm.h"
+#include "nbd.h"
+#include "paths.h"
 #include "say.h"
 #include "source-kind.h"
 #include "volume-held.h"
@@ -19,7 +22,8 @@
 
 struct start {
 	struct dm_device device;
-	bool pinned, rested;
+	bool pinned, rested, encrypted;
+	enum lasting dest_lasts, metadata_lasts;
 	struct state *state;
 };
 
@@ -76,6 +80,21 @@ static int check_is_no_leg(const struct dm_device *device)
 	return code;
 }
 
+/* Those whose makers load their own table anew: resize and refresh, and kpartx -u. */
+static bool is_managed(const char *uuid)
+{
+	char *id;
+
+	if (lvm_id(uuid, &id)) {
+		free(id);
+		return true;
+	}
+	if (!strncmp(uuid, "CRYPT-", 6))
+		return true;
+	return !strncmp(uuid, "part", 4) && uuid[4] >= '0' && uuid[4] <= '9' &&
+	       strchr(uuid, '-');
+}
+
 /*
  * Where it rests on a pinned target, nothing else can take that one's place. lvm2 puts
  * a volume's own table back whenever it looks at it anew, over a running migration.
@@ -85,14 +104,12 @@ static int choose_pinned(const struct request *r, const struct dm_device *device
 {
 	struct dm_table table = { 0 };
 	struct place on;
-	char *id = NULL;
 
 	*rested = !dm_table_get(device->name, false, &table) &&
 		  rest_parse(table.line[0].type, table.line[0].params, &on);
 	dm_table_free(&table);
 	*pinned = *rested || is_given(r, OPT_PINNED) ||
-		  (!is_given(r, OPT_UNPINNED) && lvm_id(device->uuid, &id));
-	free(id);
+		  (!is_given(r, OPT_UNPINNED) && is_managed(device->uuid));
 	if (is_given(r, OPT_UNPINNED) && is_given(r, OPT_PINNED))
 		return fail(USAGE, "--pinned and --unpinned contradict each other.");
 	if (is_given(r, OPT_UNPINNED) && *rested)
@@ -123,6 +140,60 @@ static void make_state(const struct request *r, struct start *s, uint64_t sector
 		state->standby_timeout = (int64_t)r->number[OPT_STANDBY_TIMEOUT] * 1000;
 }
 
+/* What the guest writes is not encrypted above its own crypt device. */
+static bool is_encrypted(const struct dm_device *device)
+{
+	struct dm_table table;
+	bool is = false;
+	size_t i;
+
+	if (dm_table_get(device->name, false, &table))
+		return false;
+	for (i = 0; i < table.nr; i++)
+		is |= !strcmp(table.line[i].type, "crypt");
+	dm_table_free(&table);
+	return is;
+}
+
+static void tell_passing(const char *role, const char *path, enum lasting how)
+{
+	if (how == LASTS_NOT)
+		remark("The %s %s will be another device after a boot, or none: the migration will not go on then.",
+		       role, path);
+	else if (how == LASTS_PERHAPS)
+		remark("The %s %s has no name that surely lasts: if disks are added or taken out before a boot, it may be another one.",
+		       role, path);
+}
+
+/* What a person may not have thought of. */
+static void tell_started(const struct request *r, const struct start *s)
+{
+	if (s->encrypted)
+		remark("%s is encrypted, and %s gets what its user sees: if that is to be encrypted, too, make a crypt device there, and name that.",
+		       s->device.name, r->text[OPT_TO]);
+	/* Who gives metadata means to go on after a boot. */
+	if (!s->state->metadata.path)
+		return;
+	if (!dest_is_made(s->state))
+		tell_passing("destination", s->state->dest.path, s->dest_lasts);
+	tell_passing("metadata device", s->state->metadata.path, s->metadata_lasts);
+}
+
+/* The line of a disk is to name it one day, and boot to serve it. */
+static int check_for_tab(const struct state *state)
+{
+	const char *name = dest_lasting(state), *bad;
+
+	/* A volume has none before it is made. */
+	if (!name || !disk_is_kept(state))
+		return DONE;
+	bad = name[0] == '/' ? tab_bad_device(name) : NULL;
+	if (bad)
+		return fail(UNFIT, "The destination %s cannot be written into %s: %s.", name,
+			    tab_file(), bad);
+	return image_format(state->object.kind) ? nbd_check_scan(name) : DONE;
+}
+
 static int choose_dest(const struct request *r, struct start *s)
 {
 	struct state *state = s->state;
@@ -132,8 +203,12 @@ static int choose_dest(const struct request *r, struct start *s)
 	int code = dest_parse(r->text[OPT_TO], r->text[OPT_THIN],
 			      is_given(r, OPT_PREALLOCATE), &state->object);
 
-	if (code || dest_is_made(state))
-		return code ? code : dest_check(state, &s->device, force);
+	if (code)
+		return code;
+	if (dest_is_made(state)) {
+		code = dest_check(state, &s->device, force);
+		return code ? code : check_for_tab(state);
+	}
 	path = dest_path(r->text[OPT_TO]);
 	code = blockdev_get("destination", path, &bd);
 	free(path);
@@ -143,8 +218,9 @@ static int choose_dest(const struct request *r, struct start *s)
 		code = disk_check_others("destination", s->device.name, &bd);
 	if (!code) {
 		/* The record is read after a reboot, too. */
-		state->dest.path = named_lasting(bd.path, bd.dev, NULL);
+		state->dest.path = named_lasting(bd.path, bd.dev, &s->dest_lasts);
 		state->dest.dev = bd.dev;
+		code = check_for_tab(state);
 	}
 	blockdev_free(&bd);
 	return code;
@@ -167,7 +243,7 @@ static int choose_metadata(const struct request *r, struct start *s)
 		code = fail(UNFIT, "%s cannot be both destination and metadata device.",
 			    bd.path);
 	if (!code) {
-		state->metadata.path = named_lasting(bd.path, bd.dev, NULL);
+		state->metadata.path = named_lasting(bd.path, bd.dev, &s->metadata_lasts);
 		state->metadata.dev = bd.dev;
 	}
 	blockdev_free(&bd);
@@ -182,6 +258,9 @@ static int look_at_source(const struct request *r, struct start *s)
 		code = source_kind_find(s->state, &s->device);
 	if (!code && is_given(r, OPT_DELETE_SOURCE))
 		code = source_kind_deletable(s->state);
+	if (!code && is_given(r, OPT_DELETE_SOURCE) && s->device.open_count <= 0)
+		remark("%s: nobody has it open, and if so at the end, its source will not be deleted.",
+		       s->device.name);
 	return code;
 }
 
@@ -210,6 +289,8 @@ static int start_locked(const struct request *r, struct start *s)
 	if (!code)
 		code = check_is_no_leg(&s->device);
 	if (!code)
+		code = disk_may_migrate(&s->device);
+	if (!code)
 		code = check_source(&s->device, &sectors);
 	if (code)
 		return code;
@@ -221,6 +302,7 @@ static int start_locked(const struct request *r, struct start *s)
 		code = look_at_source(r, s);
 	if (!code)
 		code = make_dest(s);
+	s->encrypted = is_encrypted(&s->device);
 	if (!code)
 		code = insert(s->state);
 	if (code)
@@ -228,6 +310,7 @@ static int start_locked(const struct request *r, struct start *s)
 	/* What it was before is overwritten. */
 	volume_name_revive(s->state);
 	volume_hold(s->state);
+	tell_started(r, s);
 	return DONE;
 }
 

@@ -79,6 +79,21 @@ static int want_running(const struct migration *m)
 	return NOT_NOW;
 }
 
+/* An end that was cut off before the kernel heard of it: it is not meant any more. */
+static int withdraw(struct migration *m)
+{
+	struct state *state = m->state;
+	int code;
+
+	if (!state || state->told || state->step == STEP_RUN)
+		return DONE;
+	state->step = STEP_RUN;
+	state->delete_source = false;
+	state->delete_dest = false;
+	code = state_save(state);
+	return code ? code : volume_name_restore(m);
+}
+
 static int do_message(const char *command, const char *device, const char *message)
 {
 	struct migration m;
@@ -182,6 +197,8 @@ int cmd_reattach(const struct request *r)
 
 static int resume_absent(struct migration *m)
 {
+	struct dm_device other;
+
 	if (m->state->step == STEP_COMMIT && disk_is_kept(m->state))
 		return restore_on_dest(m->state);
 	if (m->state->step == STEP_COMMIT && volume_name_moves(m->state))
@@ -189,7 +206,19 @@ static int resume_absent(struct migration *m)
 	if (m->state->step != STEP_START &&
 	    (m->state->step != STEP_RUN || !m->state->metadata.path))
 		return want_running(m);
+	/* Also one that boot is not to make. */
+	if (!m->exists && m->state->metadata.path && disk_is_kept(m->state) &&
+	    dm_find(disk_name(m->state), &other))
+		return restore_disk(disk_name(m->state));
 	return restart_again(m);
+}
+
+/* A commit that was cut off before the kernel heard of it, and the dest failed since. */
+static bool is_vain(const struct migration *m)
+{
+	return m->stage == RUNS && m->readable && m->state &&
+	       m->state->step == STEP_COMMIT && !m->state->told &&
+	       m->status.active == SOURCE;
 }
 
 static int resume_running(struct migration *m)
@@ -197,6 +226,8 @@ static int resume_running(struct migration *m)
 	if (m->device.suspended && dm_resume(m->device.name))
 		return fail(FAILED, "%s cannot be resumed: its I/O still waits.",
 			    m->device.name);
+	if (is_vain(m))
+		return withdraw(m);
 	if (m->state && m->state->step == STEP_COMMIT)
 		return end_by_commit(m);
 	if (m->state && m->state->step == STEP_ABORT)
@@ -251,7 +282,7 @@ int cmd_resume(const struct request *r)
 {
 	struct migration m;
 	enum step step;
-	bool was;
+	bool was, vain, runs;
 	int code = group_settle(r->device, group_finish, &was);
 
 	if (was && !code)
@@ -262,15 +293,21 @@ int cmd_resume(const struct request *r)
 	if (code)
 		return code;
 	step = m.state ? m.state->step : STEP_RUN;
+	vain = is_vain(&m);
 	code = resume_stage(&m);
 	if (!code && step == STEP_RUN)
 		code = unpause(&m);
+	if (!code)
+		migration_refresh(&m);
+	runs = m.stage == RUNS;
 	finish(&m);
 	if (code)
 		return code;
-	if (step == STEP_COMMIT || step == STEP_ABORT)
+	if (vain)
+		say("%s: commit had not begun, and cannot: the migration goes on.", r->device);
+	else if (step == STEP_COMMIT || step == STEP_ABORT)
 		say("%s: %s is finished.", r->device, step_names[step]);
-	else
+	else if (runs)
 		say("%s: it goes on.", r->device);
 	return DONE;
 }
@@ -278,21 +315,6 @@ int cmd_resume(const struct request *r)
 /* ------------------------------------------------------------------------
  * cutover and failback
  */
-
-/* An end that was cut off before the kernel heard of it: it is not meant any more. */
-static int withdraw(struct migration *m)
-{
-	struct state *state = m->state;
-	int code;
-
-	if (!state || state->told || state->step == STEP_RUN)
-		return DONE;
-	state->step = STEP_RUN;
-	state->delete_source = false;
-	state->delete_dest = false;
-	code = state_save(state);
-	return code ? code : volume_name_restore(m);
-}
 
 /*
  * The message itself is the test: a status that says "synced" may be out of date
@@ -453,12 +475,17 @@ int do_commit(const char *device, bool delete_source, bool force)
 		return code;
 	if (m.stage != RUNS && !(m.stage == ENDING && m.state->step == STEP_COMMIT))
 		code = want_running(&m);
+	if (!code && m.stage == RUNS)
+		code = want_running(&m);
 	if (!code)
 		code = want_whole_group(&m);
 	if (!code)
 		code = m.stage == RUNS ? migration_adopt(&m) : DONE;
 	if (!code && delete_source)
 		code = source_kind_deletable(m.state);
+	if (!code && delete_source && m.device.open_count <= 0)
+		code = fail(NOT_NOW, "%s: nobody has it open, so nothing shows that its user runs well on the dest, and the source is not deleted: let its user start first; or commit without --delete-source, and delete it by hand.",
+			    m.device.name);
 	if (!code) {
 		m.state->delete_source = delete_source;
 		m.state->volume.stays = force;
@@ -502,6 +529,8 @@ static int abort_stage(struct migration *m, bool force)
 			    m->device.name, m->state ? "resume" : "commit", m->device.name);
 	if (m->stage == STARTING)
 		return end_by_forgetting(m, force);
+	if (m->stage == RUNS && !m->readable)
+		return want_running(m);
 	if (m->stage == RUNS || m->stage == ENDING)
 		return end_by_abort(m, force);
 	return end_absent(m, force);

@@ -161,6 +161,17 @@ bool dest_is_made(const struct state *state)
 	return kind_of(state) != &device;
 }
 
+const char *dest_lasting(const struct state *state)
+{
+	return kind_of(state)->suffix ? state->object.name : state->dest.path;
+}
+
+bool dest_is_same(const struct state *state)
+{
+	return !kind_of(state)->suffix ||
+	       file_is(state->object.name, state->object.id, true);
+}
+
 /* ------------------------------------------------------------------------
  * What --to says
  */
@@ -367,7 +378,7 @@ static int same_file(struct state *state)
 
 	if (!kind_of(state)->suffix)
 		return DONE;
-	if (!file_is(state->object.name, state->object.id, true))
+	if (!dest_is_same(state))
 		return fail(UNFIT, "%s is not there, or not the image that was made: \"livemigrate abort %s\", and start again.",
 			    state->object.name, state->name);
 	if (!stat(state->object.name, &st))
@@ -401,11 +412,11 @@ int dest_deletable(const struct state *state)
 		     dest_name(state));
 }
 
-int dest_keep(const struct state *state)
+int dest_keep(const struct state *state, bool served)
 {
 	const struct dest_kind *kind = kind_of(state);
 
-	if (kind->suffix)
+	if (kind->suffix && !served)
 		say("%s: %s is served as %s. Whoever makes %s at boot must have it served before.",
 		    state->name, state->object.name, state->dest.path, state->name);
 	return kind->keep(state);

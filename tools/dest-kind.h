@@ -19,6 +19,10 @@ int dest_parse(const char *to, const char *pool, bool preallocate,
 /* The path of a block device that is called VG/LV, else @to itself; to be freed. */
 char *dest_path(const char *to);
 bool dest_is_made(const struct state *state);
+/* What it is called after a reboot, too, if anything: its node, or the image. */
+const char *dest_lasting(const struct state *state);
+/* Is that what it was? Of a device nothing is known that it could be asked for. */
+bool dest_is_same(const struct state *state);
 /* Is @to the name of what state's dest really is? */
 bool dest_is_called(const struct state *state, const char *to);
 /* What it is called: the object, or the device. */
@@ -38,8 +42,8 @@ int dest_unmake(const struct state *state);
 /* After a boot, or an interrupted start: it is served again, and state->dest is right. */
 int dest_find_again(struct state *state, const struct dm_device *source);
 
-/* After commit: it stays. */
-int dest_keep(const struct state *state);
+/* After commit: it stays. @served: at each boot, without anybody's help. */
+int dest_keep(const struct state *state, bool served);
 /* After abort: nobody needs it; state->delete_dest says whether it goes. */
 int dest_drop(const struct state *state);
 /* Nothing is known of its use: it stays as it is, and is told of. */

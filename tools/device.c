@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ------------------------------------------------------------------------
@@ -331,6 +332,95 @@ char *device_user(dev_t dev)
 	return user;
 }
 
+static bool may_write(pid_t pid, const char *fd)
+{
+	char *path = format("%s/%d/fdinfo/%s", proc_dir(), (int)pid, fd), *line = NULL;
+	FILE *file = fopen(path, "re");
+	unsigned int flags = 0;
+	size_t size = 0;
+
+	while (file && getline(&line, &size, file) > 0)
+		if (sscanf(line, "flags: %o", &flags) == 1)
+			break;
+	free(line);
+	if (file)
+		fclose(file);
+	free(path);
+	return (flags & O_ACCMODE) != O_RDONLY;
+}
+
+static bool has_open(pid_t pid, dev_t dev)
+{
+	char *folder = format("%s/%d/fd", proc_dir(), (int)pid), *path;
+	DIR *dir = opendir(folder);
+	struct dirent *entry;
+	struct stat st;
+	bool has = false;
+
+	while (dir && !has && (entry = readdir(dir))) {
+		path = format("%s/%s", folder, entry->d_name);
+		has = !stat(path, &st) && S_ISBLK(st.st_mode) && st.st_rdev == dev &&
+		      may_write(pid, entry->d_name);
+		free(path);
+	}
+	if (dir)
+		closedir(dir);
+	free(folder);
+	return has;
+}
+
+/* An nbd device is open in whoever serves it; @thread is what the kernel says of that. */
+static bool is_server(pid_t pid, const char *thread)
+{
+	char *path = format("%s/%d/task/%s", proc_dir(), (int)pid, thread);
+	bool is = *thread && !access(path, F_OK);
+
+	free(path);
+	return is;
+}
+
+/* Who can write to it without a claim, as QEMU. By number: it may have nodes of its own. */
+static char *opened_by(dev_t dev)
+{
+	char *server = sys_block_line(dev, "pid"), *user = NULL;
+	DIR *dir = opendir(proc_dir());
+	struct dirent *entry;
+
+	while (dir && !user && (entry = readdir(dir))) {
+		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+
+		if (pid > 0 && pid != getpid() && has_open(pid, dev) &&
+		    !is_server(pid, server ? server : ""))
+			user = format("opened by process %d", (int)pid);
+	}
+	if (dir)
+		closedir(dir);
+	free(server);
+	return user;
+}
+
+/* Tenths of a second: what only looks is gone by then. */
+#define PATIENCE 10
+
+char *device_busy(const struct blockdev *bd)
+{
+	const struct timespec tenth = { 0, 100000000 };
+	char *user = device_user(bd->dev);
+	int i;
+
+	if (!user && device_claimed(bd))
+		user = copy_of("opened exclusively");
+	if (user)
+		return user;
+	user = opened_by(bd->dev);
+	for (i = 0; user && i < PATIENCE; i++) {
+		nanosleep(&tenth, NULL);
+		free(user);
+		user = opened_by(bd->dev);
+	}
+	return user;
+}
+
 /* ------------------------------------------------------------------------
  * What lies on it
  */
@@ -352,6 +442,22 @@ static char *describe(blkid_probe probe)
 	return copy_of("data of some kind");
 }
 
+/* Of metadata, as docs/livemigrate.rst has it. */
+#define BLOCK	4096
+
+bool device_has_metadata(const struct blockdev *bd)
+{
+	int fd = open(bd->path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	char *blocks = aligned_alloc(BLOCK, 2 * BLOCK);
+	bool has = fd >= 0 && blocks && pread(fd, blocks, 2 * BLOCK, 0) == 2 * BLOCK &&
+		   (!memcmp(blocks + 4, "LMsb", 4) || !memcmp(blocks + BLOCK + 4, "LMsb", 4));
+
+	free(blocks);
+	if (fd >= 0)
+		close(fd);
+	return has;
+}
+
 char *device_content(const char *path)
 {
 	blkid_probe probe = blkid_new_probe_from_filename(path);
@@ -359,7 +465,7 @@ char *device_content(const char *path)
 	int found;
 
 	if (!probe)
-		return NULL;
+		return copy_of("what cannot be read");
 	blkid_probe_enable_superblocks(probe, 1);
 	blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_USAGE);
 	blkid_probe_enable_partitions(probe, 1);
@@ -368,6 +474,8 @@ char *device_content(const char *path)
 		content = describe(probe);
 	else if (found == -2)
 		content = copy_of("data of more than one kind");
+	else if (found < 0)
+		content = copy_of("what cannot be read");
 	blkid_free_probe(probe);
 	return content;
 }

@@ -46,7 +46,12 @@ bool device_claimed(const struct blockdev *bd);
 char *device_claimer(dev_t dev);
 /* By whom it is claimed, or that a process has it open. To be freed. */
 char *device_user(dev_t dev);
+/* The same, and all else that shows that somebody uses it. To be freed. */
+char *device_busy(const struct blockdev *bd);
 /* What lies on it: "a file system (ext4)", or NULL; to be freed. */
 char *device_content(const char *path);
+
+/* Metadata of the target? Zeroes are new metadata, for which the kernel takes any line. */
+bool device_has_metadata(const struct blockdev *bd);
 
 #endif

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "disk.h"
+#include "backing.h"
 #include "check.h"
+#include "dest-kind.h"
 #include "paths.h"
 #include "say.h"
 
@@ -51,6 +53,10 @@ int disk_make(const struct tab_line *line)
 		code = check_disk(line->name, &bd, &sectors);
 	if (!code)
 		code = disk_map(line->name, &bd, sectors);
+	if (code)
+		backing_take_back();
+	else
+		backing_keep();
 	blockdev_free(&bd);
 	return code;
 }
@@ -88,6 +94,30 @@ static int bad_line(const struct tab *tab, const char *name)
 
 	return fail(NOT_NOW, "%s, line %zu: %s. Mend it first, or %s could come up with old data after a reboot.",
 		    tab_file(), tab_number(tab, bad), bad->bad, name);
+}
+
+const char *disk_name(const struct state *state)
+{
+	return boot_name(state->name, state->uuid);
+}
+
+int disk_may_migrate(const struct dm_device *device)
+{
+	const char *name = boot_name(device->name, device->uuid);
+	const struct tab_line *line;
+	char *lasting;
+	struct tab tab;
+	int code = tab_load(&tab);
+
+	line = code ? NULL : tab_find(&tab, name);
+	if (line && named_by_content(line->device)) {
+		lasting = named_lasting(NULL, disk_below(device), NULL);
+		code = fail(UNFIT, "%s is %s in %s, line %zu, and the destination will be called so, too: write %s there.",
+			    name, line->device, tab_file(), tab_number(&tab, line), lasting);
+		free(lasting);
+	}
+	tab_free(&tab);
+	return code;
 }
 
 int disk_may_follow(const struct migration *m)
@@ -171,19 +201,22 @@ void disk_name_dest(const struct migration *m)
 
 int disk_follow(const struct state *state)
 {
-	return point_to(boot_name(state->name, state->uuid), state->dest.path,
+	return point_to(disk_name(state), state->dest.path,
 			state->dest.dev, state->sectors);
 }
 
 int disk_follow_record(const struct state *state)
 {
-	const char *name = boot_name(state->name, state->uuid);
-	const char *path = state->dest.path;
+	const char *name = disk_name(state);
+	const char *path = dest_lasting(state);
 	struct blockdev bd;
 	int code;
 
 	if (path[0] != '/' || named_is_passing(path))
 		return fail(UNFIT, "%s was committed to %s, and it is not known what that is called since the reboot: write it into %s, and \"livemigrate abort --force %s\" forgets the migration.",
+			    name, path, tab_file(), name);
+	if (!dest_is_same(state))
+		return fail(UNFIT, "%s was committed to %s, which is not there, or is another file: bring it back; or write into %s where the data is, and \"livemigrate abort --force %s\" forgets the migration.",
 			    name, path, tab_file(), name);
 	code = named_get("destination", path, &bd);
 	if (!code)
@@ -199,7 +232,7 @@ bool disk_is_kept(const struct state *state)
 
 	if (tab_load(&tab))
 		return false;
-	is = tab_find(&tab, boot_name(state->name, state->uuid)) != NULL;
+	is = tab_find(&tab, disk_name(state)) != NULL;
 	tab_free(&tab);
 	return is;
 }

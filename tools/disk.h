@@ -23,6 +23,9 @@ int disk_clear_torn(const char *name);
 /* What the mapping lies on: 0 if its table is not a plain one. */
 dev_t disk_below(const struct dm_device *device);
 
+/* May it be migrated: does its line, if there is one, name nothing that is copied? */
+int disk_may_migrate(const struct dm_device *device);
+
 /*
  * Commit of a migration. Before anything begins: may the line be changed, if there is
  * one? And has the record a name of the dest that can be looked up later? When the
@@ -33,6 +36,9 @@ void disk_name_dest(const struct migration *m);
 int disk_follow(const struct state *state);
 /* The same after a reboot, where there is nothing but such a record. */
 int disk_follow_record(const struct state *state);
+
+/* What its line calls it: its uuid does not change if it is renamed. */
+const char *disk_name(const struct state *state);
 
 /* Has it a line? */
 bool disk_is_kept(const struct state *state);

@@ -114,8 +114,11 @@ int group_forget(void)
 static const char *text_of(struct json_object *o, const char *key)
 {
 	struct json_object *value;
+	const char *text = NULL;
 
-	return json_object_object_get_ex(o, key, &value) ? json_object_get_string(value) : "";
+	if (json_object_object_get_ex(o, key, &value))
+		text = json_object_get_string(value);
+	return text ? text : "";
 }
 
 static void take_names(struct json_object *o, struct group *group)

@@ -138,6 +138,46 @@ const char *image_format(const char *kind)
 	return i < ARRAY_LEN(formats) ? formats[i].format : NULL;
 }
 
+const char *image_format_of(const char *path)
+{
+	const char *suffix = strrchr(path, '.');
+	const char *format = suffix && suffix[1] && !strchr(suffix, '/') ?
+			     image_format(suffix + 1) : NULL;
+
+	return format ? format : "raw";
+}
+
+const char *image_looks_like(const char *path)
+{
+	static const struct {
+		const char *magic, *kind;
+		bool ends;
+	} looks[] = {
+		{ "QFI\xfb", "qcow2", false },
+		{ "vhdxfile", "vhdx", false },
+		{ "conectix", "vhd", false },
+		{ "conectix", "vhd", true },
+		{ "KDMV", "vmdk", false },
+	};
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	off_t size = fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) ? st.st_size : 0;
+	const char *kind = NULL;
+	char head[8];
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(looks) && size >= 512 && !kind; i++) {
+		size_t len = strlen(looks[i].magic);
+
+		if (pread(fd, head, len, looks[i].ends ? size - 512 : 0) == (ssize_t)len &&
+		    !memcmp(head, looks[i].magic, len))
+			kind = looks[i].kind;
+	}
+	if (fd >= 0)
+		close(fd);
+	return kind;
+}
+
 void image_argv(const struct dest_object *object, const char *path, uint64_t bytes,
 		char **size, const char *argv[12])
 {

@@ -17,6 +17,13 @@ bool file_is(const char *path, const char *id, bool moved);
 
 /* QEMU's name of a kind of image, "vpc" for "vhd"; NULL: "raw", or none. */
 const char *image_format(const char *kind);
+/*
+ * By the file's name alone: what is in it a guest may have written. Of what does not
+ * end so, "raw".
+ */
+const char *image_format_of(const char *path);
+/* A raw image that begins or ends as one of another kind: what kind, or NULL. */
+const char *image_looks_like(const char *path);
 /* The arguments of qemu-img for @object; @size is one, to be freed. Pure. */
 void image_argv(const struct dest_object *object, const char *path, uint64_t bytes,
 		char **size, const char *argv[12]);

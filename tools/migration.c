@@ -471,6 +471,10 @@ static char *note_running(const struct migration *m)
 	if (m->state && m->state->told && st->phase != ABORTED && st->phase != COMMITTED)
 		return format("%s is under way, and I/O is still in flight on the leg to drop; if nobody waits for it any more, \"livemigrate resume %s\" does, and finishes it",
 			      step_names[m->state->step], name);
+	if (m->state && m->state->step == STEP_COMMIT && !m->state->told &&
+	    st->active == SOURCE)
+		return format("commit was interrupted before it began, and it runs on the source: \"livemigrate resume %s\" goes on with the migration",
+			      name);
 	if (m->state && (m->state->step == STEP_COMMIT || m->state->step == STEP_ABORT))
 		return format("%s was interrupted: \"livemigrate resume %s\" finishes it",
 			      step_names[m->state->step], name);
@@ -522,13 +526,13 @@ static char *note_absent(const struct migration *m)
 		       (m->state->step == STEP_RUN || m->state->again);
 
 	if (m->state->step == STEP_COMMIT && disk_is_kept(m->state))
-		return format("%s, during commit: the newest data is on %s, unless that one failed in the same instant: \"livemigrate resume %s\" takes it, \"livemigrate abort --force %s\" and then \"livemigrate boot\" the old source",
+		return format("%s, during commit: the newest data is on %s, unless the kernel's log told that this one failed: \"livemigrate resume %s\" takes it, \"livemigrate abort --force %s\" and then \"livemigrate boot\" the old source",
 			      when, m->state->dest.path, name, name);
 	if (m->state->step == STEP_COMMIT && m->state->told && *m->state->volume.lv)
 		return format("%s, at the end of commit: \"livemigrate resume %s\" gives the volume's name to %s; if that cannot be, \"livemigrate abort --force %s\" forgets it",
 			      when, name, m->state->dest.path, name);
 	if (m->state->step == STEP_COMMIT && *m->state->volume.lv)
-		return format("%s, during commit: the newest data is on %s, unless that one failed in the same instant: \"livemigrate resume %s\" gives it the volume's name, if the commit had begun; \"livemigrate abort --force %s\" leaves that with the old source",
+		return format("%s, during commit: the newest data is on %s, unless the kernel's log told that this one failed: \"livemigrate resume %s\" gives it the volume's name, if the commit had begun; \"livemigrate abort --force %s\" leaves that with the old source",
 			      when, m->state->dest.path, name, name);
 	if (m->state->step == STEP_COMMIT)
 		return format("%s, during commit: the newest data may be on %s, and the old source stale; \"livemigrate abort --force %s\" forgets it",
@@ -548,7 +552,7 @@ static char *note_absent(const struct migration *m)
 	if (*m->state->volume.lv)
 		return format("%s: the source is complete, and is called %s: \"livemigrate abort %s\" calls it %s again",
 			      when, m->state->volume.aside, name, m->state->volume.lv);
-	return format("%s: the source is complete, %s is not; \"livemigrate abort %s\" forgets it",
+	return format("%s: the source is complete, unless the kernel's log told of its failure, and %s is not; \"livemigrate abort %s\" forgets it",
 		      when, m->state->dest.path, name);
 }
 

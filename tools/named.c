@@ -116,6 +116,20 @@ bool named_is_passing(const char *path)
 	return !*c;
 }
 
+bool named_by_content(const char *name)
+{
+	static const char * const names[] = {
+		"UUID=", "LABEL=", "/dev/disk/by-uuid/", "/dev/disk/by-label/",
+		"/dev/disk/by-id/lvm-pv-uuid-",
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(names); i++)
+		if (!strncmp(name, names[i], strlen(names[i])))
+			return true;
+	return false;
+}
+
 char *named_lasting(const char *path, dev_t dev, enum lasting *how)
 {
 	char *kernel = kernel_name(dev), *name = backing_file(dev);

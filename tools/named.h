@@ -19,6 +19,8 @@ char *named_lasting(const char *path, dev_t dev, enum lasting *how);
 
 /* A loop or nbd device: another one after a reboot, or none. Pure text. */
 bool named_is_passing(const char *path);
+/* Is it the UUID or label of what lies there, also as a path? A migration copies that. */
+bool named_by_content(const char *name);
 
 /* A path or UUID= etc.: is it that device? Of an image file, its loop device? */
 bool named_is(const char *name, dev_t dev);

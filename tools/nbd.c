@@ -132,19 +132,46 @@ const char *nbd_argument(const char *cmdline, size_t len)
 	return last && *last != '-' ? last : NULL;
 }
 
-/* The path of the image, absolute; to be freed. */
-static char *argument_of(pid_t pid)
+const char *nbd_format(const char *cmdline, size_t len)
 {
-	char *path = format("%s/%d/cmdline", proc_dir(), (int)pid), words[8192];
+	const char *end = cmdline + len, *word = cmdline, *format = NULL;
+
+	if (!len || end[-1])
+		return NULL;
+	for (word += strlen(word) + 1; word < end; word += strlen(word) + 1) {
+		const char *next = word + strlen(word) + 1;
+
+		if (!strcmp(word, "-f") || !strcmp(word, "--format"))
+			format = next < end ? next : NULL;
+		else if (!strncmp(word, "--format=", 9))
+			format = word + 9;
+		else if (!strncmp(word, "-f", 2))
+			format = word + 2;
+	}
+	return format;
+}
+
+/* Its length; 0: not known. */
+static size_t cmdline_of(pid_t pid, char *words, size_t size)
+{
+	char *path = format("%s/%d/cmdline", proc_dir(), (int)pid);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t len = fd < 0 ? -1 : read(fd, words, sizeof(words));
-	const char *argument = len > 0 && len < (ssize_t)sizeof(words) ?
-			       nbd_argument(words, (size_t)len) : NULL;
-	char folder[4096] = "", *image = NULL;
+	ssize_t len = fd < 0 ? -1 : read(fd, words, size);
 
 	if (fd >= 0)
 		close(fd);
 	free(path);
+	return len > 0 && (size_t)len < size ? (size_t)len : 0;
+}
+
+/* The path of the image, absolute; to be freed. */
+static char *argument_of(pid_t pid)
+{
+	char words[8192], folder[4096] = "", *image = NULL, *path;
+	size_t nr = cmdline_of(pid, words, sizeof(words));
+	const char *argument = nr ? nbd_argument(words, nr) : NULL;
+	ssize_t len;
+
 	if (argument && *argument == '/')
 		return copy_of(argument);
 	path = format("%s/%d/cwd", proc_dir(), (int)pid);
@@ -208,6 +235,68 @@ static bool serves(const char *node, const char *id)
 	pid_t pid = server_of(node);
 
 	return pid && is_qemu_nbd(pid) && has_open(pid, id);
+}
+
+static bool serves_as(const char *node, const char *format)
+{
+	char words[8192];
+	size_t len = cmdline_of(server_of(node), words, sizeof(words));
+	const char *its = len ? nbd_format(words, len) : NULL;
+
+	return its && !strcmp(its, format);
+}
+
+bool nbd_is_format(dev_t dev, const char *format)
+{
+	char *node = major(dev) == NBD_MAJOR ? device_node(dev) : NULL;
+	bool is = node && serves_as(node, format);
+
+	free(node);
+	return is;
+}
+
+/* The process, of which the kernel names a thread. */
+static pid_t process_of(pid_t thread);
+
+bool nbd_is_ours(const char *node)
+{
+	char *path = format("/run/livemigrate-%s.pid", strrchr(node, '/') + 1);
+	char *line = first_line(path);
+	pid_t pid = process_of(server_of(node));
+	bool is = line && pid && strtol(line, NULL, 10) == pid;
+
+	free(line);
+	free(path);
+	return is;
+}
+
+int nbd_find_plain(const char *path, const char *format, char **node)
+{
+	char *its = NULL, *its_id = NULL, *id = NULL;
+	struct stat st;
+	bool plain;
+
+	*node = NULL;
+	if (!stat(path, &st))
+		id = file_id(&st);
+	if (id)
+		*node = nbd_serving(id);
+	if (!*node) {
+		free(id);
+		return DONE;
+	}
+	plain = image_at(*node, &its, &its_id) && !strcmp(its_id, id) &&
+		serves_as(*node, format);
+	free(its);
+	free(its_id);
+	free(id);
+	if (plain)
+		return DONE;
+	fail(UNFIT, "The image %s is served already, as %s, by a qemu-nbd that does not do so plainly and as %s: end that first (qemu-nbd --disconnect %s).",
+	     path, *node, format, *node);
+	free(*node);
+	*node = NULL;
+	return UNFIT;
 }
 
 char *nbd_serving(const char *id)
@@ -421,6 +510,11 @@ static int attach_at(const char *node, const char *path, const char *format,
 	return code;
 }
 
+int nbd_check_scan(const char *path)
+{
+	return check_scan(path, false);
+}
+
 int nbd_attach(const char *path, const char *format, uint64_t sectors, bool empty,
 	       char **node)
 {
@@ -462,7 +556,6 @@ int nbd_set_timeout(const char *node, unsigned int seconds)
  * Off
  */
 
-/* Of a thread's process. */
 static pid_t process_of(pid_t thread)
 {
 	char *path = format("%s/%d/status", proc_dir(), (int)thread), *line = NULL;
@@ -509,6 +602,11 @@ static int detach_one(const char *node)
 	if (end.fd >= 0)
 		close(end.fd);
 	return code;
+}
+
+int nbd_end(const char *node)
+{
+	return detach_one(node);
 }
 
 /* Also one that is not connected yet: whoever has started it was killed just now. */

@@ -32,8 +32,24 @@ char *nbd_removal(const char *path, const char *id);
 /* An answer that takes longer than so many seconds is an error; 0: wait for ever. */
 int nbd_set_timeout(const char *node, unsigned int seconds);
 
+/*
+ * The node at which the image at @path is served plainly and with @format; NULL: none. If
+ * it is served in another way, as by a snapshot of it, a sentence and UNFIT.
+ */
+int nbd_find_plain(const char *path, const char *format, char **node);
+/* Is it served as @format says? */
+bool nbd_is_format(dev_t dev, const char *format);
+/* Was the qemu-nbd at @node started by us? */
+bool nbd_is_ours(const char *node);
+/* Ends the one at @node. */
+int nbd_end(const char *node);
+/* Could an image with data in it be served? Else a sentence. */
+int nbd_check_scan(const char *path);
+
 /* What a qemu-nbd of that command line serves, all of it; NULL: not known. Pure. */
 const char *nbd_argument(const char *cmdline, size_t len);
+/* And as what; NULL: not said. Pure. */
+const char *nbd_format(const char *cmdline, size_t len);
 /* How one is started; @words is what must be freed. Pure. */
 struct nbd_words {
 	char *unit, *connect, *format, *cache, *pid_file;

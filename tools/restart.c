@@ -12,11 +12,46 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* By what it is called now another device could be overwritten. */
+static int check_lasts(const char *role, const char *path, const struct state *state)
+{
+	char *boot = this_boot();
+	int code = DONE;
+
+	if (strcmp(boot, state->boot) && named_is_passing(path))
+		code = fail(UNFIT, "The %s was %s, which may be another device since the host has booted: \"livemigrate abort %s\", and start again.",
+			    role, path, state->name);
+	free(boot);
+	return code;
+}
+
+int restart_check_names(const struct state *state)
+{
+	int code = DONE;
+
+	if (!dest_is_made(state))
+		code = check_lasts("destination", state->dest.path, state);
+	if (!code && state->metadata.path)
+		code = check_lasts("metadata device", state->metadata.path, state);
+	return code;
+}
+
+/* What has run may have said there that the source is not complete. */
+static int check_metadata(const struct blockdev *bd, const struct state *state)
+{
+	bool has_run = state->step != STEP_START || state->again;
+
+	if (!has_run || device_has_metadata(bd))
+		return DONE;
+	return fail(UNFIT, "The metadata device %s holds no metadata, though the migration ran with it: is it another device? \"livemigrate abort %s\" forgets the migration; the source is complete then, unless the kernel's log told of its failure.",
+		    bd->path, state->name);
+}
+
 /* Numbers of devices are given anew at each boot. */
-static int find_again(const char *role, struct named_dev *named,
+static int find_again(const char *role, struct named_dev *named, const struct state *state,
 		      const struct dm_device *source, uint64_t sectors)
 {
-	struct blockdev bd;
+	struct blockdev bd = { 0 };
 	int code;
 
 	if (!named->path)
@@ -24,6 +59,8 @@ static int find_again(const char *role, struct named_dev *named,
 	code = named_get(role, named->path, &bd);
 	if (!code)
 		code = check_dest(role, &bd, source, sectors, true);
+	if (!code && named == &state->metadata)
+		code = check_metadata(&bd, state);
 	if (!code)
 		named->dev = bd.dev;
 	blockdev_free(&bd);
@@ -43,11 +80,14 @@ static int check_again(struct migration *m)
 			    m->device.name, (unsigned long long)sectors,
 			    (unsigned long long)state->sectors, m->device.name);
 	if (!code)
+		code = restart_check_names(state);
+	/* Before a dest is made anew. */
+	if (!code)
+		code = find_again("metadata device", &state->metadata, state, &m->device, 0);
+	if (!code)
 		code = dest_find_again(state, &m->device);
-	if (!code)
-		code = find_again("destination", &state->dest, &m->device, sectors);
-	if (!code)
-		code = find_again("metadata device", &state->metadata, &m->device, 0);
+	if (!code && !dest_is_made(state))
+		code = find_again("destination", &state->dest, state, &m->device, sectors);
 	return code;
 }
 
@@ -55,6 +95,9 @@ int restart(struct migration *m, bool again)
 {
 	int code;
 
+	if (!m->exists && !dm_find(m->state->name, &m->device))
+		return fail(NOT_NOW, "There is a device %s, but not that of the migration: remove it (\"dmsetup remove %s\"), and try again.",
+			    m->state->name, m->state->name);
 	if (!m->exists && disk_is_kept(m->state))
 		return fail(NOT_NOW, "There is no device %s yet: \"livemigrate boot\" makes it, and goes on.",
 			    m->state->name);
@@ -66,7 +109,7 @@ int restart(struct migration *m, bool again)
 		return code;
 	migration_refresh(m);
 	/* The target may have run on it, and written. */
-	if (m->state->step == STEP_START && !m->state->object.fresh)
+	if (!m->state->object.fresh)
 		m->state->zeroed = false;
 	code = check_again(m);
 	if (!code)
@@ -125,6 +168,9 @@ static int restart_with_metadata(struct migration *m)
 	before = state_from_text(text, &why);
 	code = restart(m, true);
 	if (code && before) {
+		/* A fresh dest may have been made anew. */
+		free(before->object.id);
+		before->object.id = copy_of(m->state->object.id);
 		/* As it was before the first try. */
 		if (before->again) {
 			before->step = STEP_RUN;

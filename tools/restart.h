@@ -10,6 +10,8 @@
 
 /* @again: the target has run before, with the metadata that there is. */
 int restart(struct migration *m, bool again);
+/* Do dest and metadata device have names that still mean them? */
+int restart_check_names(const struct state *state);
 /* With metadata, of a device that nobody has used meanwhile. */
 int restart_again(struct migration *m);
 /* Has the boot cut it off, and is it for boot to take it up? */

@@ -6,17 +6,16 @@
 #include "disk.h"
 #include "insert.h"
 #include "paths.h"
+#include "restart.h"
 #include "say.h"
 
-#include <fcntl.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
-
-/* Of metadata, as docs/livemigrate.rst has it. */
-#define BLOCK	4096
 
 struct disk {
 	const char *name;
@@ -60,7 +59,7 @@ static int check_damaged(const char *name)
 	char *path = format("%s/%s.json", state_dir(), name);
 	int code = DONE;
 
-	if (!access(path, F_OK))
+	if (!access(path, F_OK) || errno != ENOENT)
 		code = fail(NOT_NOW, "%s: the record of its migration, %s, cannot be read, so it is not known where its data is. Look, write that device into %s, and move the record away.",
 			    name, path, tab_file());
 	free(path);
@@ -119,10 +118,10 @@ static int make_on_dest(struct disk *d)
 
 	if (!d->exists)
 		return disk_make(d->line);
-	code = named_get("destination", d->state->dest.path, &bd);
+	code = named_get("destination", dest_lasting(d->state), &bd);
 	if (!code && disk_below(&d->device) != bd.dev)
 		code = fail(NOT_NOW, "%s is there, but not on %s, which has its data: remove it (\"dmsetup remove %s\"), and try again.",
-			    d->name, d->state->dest.path, d->name);
+			    d->name, dest_lasting(d->state), d->name);
 	blockdev_free(&bd);
 	return code;
 }
@@ -153,7 +152,7 @@ static int take_dest(struct disk *d)
 		code = state_forget(d->state);
 	if (code)
 		return code;
-	remark("%s: commit is finished, it is on %s.", d->name, d->state->dest.path);
+	remark("%s: commit is finished, it is on %s.", d->name, dest_lasting(d->state));
 	if (d->state->delete_source)
 		remark("%s: its old source has not been deleted: do that by hand.", d->name);
 	return DONE;
@@ -182,20 +181,6 @@ int restore_on_dest(const struct state *state)
 /* ------------------------------------------------------------------------
  * With metadata
  */
-
-/* Zeroes are new metadata, for which the kernel takes any line. */
-static bool is_written(const struct blockdev *metadata)
-{
-	int fd = open(metadata->path, O_RDONLY | O_DIRECT | O_CLOEXEC);
-	char *blocks = aligned_alloc(BLOCK, 2 * BLOCK);
-	bool is = fd >= 0 && blocks && pread(fd, blocks, 2 * BLOCK, 0) == 2 * BLOCK &&
-		  (!memcmp(blocks + 4, "LMsb", 4) || !memcmp(blocks + BLOCK + 4, "LMsb", 4));
-
-	free(blocks);
-	if (fd >= 0)
-		close(fd);
-	return is;
-}
 
 /*
  * Of metadata that says something the kernel takes a line that leaves out the source
@@ -235,10 +220,12 @@ static int ask_kernel(struct disk *d, bool *committed)
 	/* Nothing has run on that yet: who goes on makes it anew. */
 	if (code || d->state->object.fresh)
 		return code;
-	code = find_dest(d, &dest);
+	code = restart_check_names(d->state);
+	if (!code)
+		code = find_dest(d, &dest);
 	if (!code)
 		code = named_get("metadata device", d->state->metadata.path, &metadata);
-	if (!code && is_written(&metadata))
+	if (!code && device_has_metadata(&metadata))
 		code = ask_line(d, &dest, &metadata, committed);
 	blockdev_free(&dest);
 	blockdev_free(&metadata);
@@ -304,7 +291,7 @@ static int with_metadata(struct disk *d)
 
 static int undecided(struct disk *d)
 {
-	return fail(NOT_NOW, "%s: the host went down in the middle of commit, so /dev/mapper/%s is not made. All that was acknowledged is on %s, unless that one failed in the same instant: \"livemigrate resume %s\" takes it; \"livemigrate abort --force %s\" and then \"livemigrate boot\" take %s.",
+	return fail(NOT_NOW, "%s: the host went down in the middle of commit, so /dev/mapper/%s is not made. All that was acknowledged is on %s, unless the kernel's log told that this one failed: \"livemigrate resume %s\" takes it; \"livemigrate abort --force %s\" and then \"livemigrate boot\" take %s.",
 		    d->name, d->name, d->state->dest.path, d->name, d->name,
 		    d->line->device);
 }
@@ -322,6 +309,31 @@ static int on_source(struct disk *d)
 	return DONE;
 }
 
+/* Or what finds one; not an image. */
+static bool is_device(const char *name)
+{
+	struct stat st;
+
+	return name[0] != '/' || (!stat(name, &st) && S_ISBLK(st.st_mode));
+}
+
+/* A line by what lies on the disk may find the copy. */
+static int check_not_dest(const struct disk *d)
+{
+	const char *dest = dest_lasting(d->state);
+	struct blockdev bd;
+	int code;
+
+	if (d->exists || !is_device(d->line->device))
+		return DONE;
+	code = named_get(ROLE_DISK, d->line->device, &bd);
+	if (!code && dest[0] == '/' && named_is(dest, bd.dev))
+		code = fail(NOT_NOW, "%s: %s finds %s, which is the destination of its migration, and not the source: write the source's own name into %s.",
+			    d->name, d->line->device, bd.path, tab_file());
+	blockdev_free(&bd);
+	return code;
+}
+
 static int with_record(struct disk *d)
 {
 	const struct state *state = d->state;
@@ -333,6 +345,9 @@ static int with_record(struct disk *d)
 		return code;
 	if (state->step == STEP_COMMIT && state->told)
 		return take_dest(d);
+	code = check_not_dest(d);
+	if (code)
+		return code;
 	if (state->step != STEP_ABORT && state->metadata.path)
 		return with_metadata(d);
 	return state->step == STEP_COMMIT ? undecided(d) : on_source(d);
@@ -398,9 +413,7 @@ int restore_disk(const char *name)
 
 bool restore_legs_are_there(const struct state *state)
 {
-	/* An image that was made is served under another name at each boot. */
-	const char *dest = dest_is_made(state) && state->object.name[0] == '/' ?
-			   state->object.name : state->dest.path;
+	const char *dest = dest_lasting(state);
 	bool there = dest[0] != '/' || named_present(dest);
 
 	return there && (!state->metadata.path || named_present(state->metadata.path));

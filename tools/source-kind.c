@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "source-kind.h"
 #include "child.h"
+#include "dest-kind.h"
 #include "device.h"
 #include "image.h"
 #include "loop.h"
@@ -99,10 +100,31 @@ static char *own_removal(const struct state *state)
 }
 
 /* Of a volume's device whose name could not be moved. */
-static const char caution[] = "Its device is in use as before, above the dest, but after a boot, or when lvm2 loads its table anew (lvchange --refresh, lvextend, lvrename), the name of the volume leads to the old data: remove it, or rename it (lvm lvrename --driverloaded n), before.";
+static const char by_lvm[] = "Its device is in use as before, above the dest, but after a boot, or when lvm2 loads its table anew (lvchange --refresh, lvextend, lvrename), the name of the volume leads to the old data: remove it, or rename it (lvm lvrename --driverloaded n), before.";
 
-/* Of one that lvm2 does not activate any more. */
-static const char caution_held[] = "Its device is in use as before, above the dest, but after a boot there is none by that name: what used it must use the dest then.";
+/* Of what its name leads to after a boot. */
+static void caution(const struct state *state)
+{
+	char *id;
+
+	if (!strncmp(state->uuid, DM_DISK_PREFIX, strlen(DM_DISK_PREFIX)) ||
+	    volume_name_moves(state))
+		return;
+	if (!lvm_id(state->uuid, &id)) {
+		say("%s: whatever makes it at boot (crypttab, kpartx, a script) still makes it on the source: let that name the dest before.",
+		    state->name);
+		if (state->pinned)
+			say("%s: when it is closed, \"dmsetup remove %s\" removes it; what made it does not know its table.",
+			    state->name, state->name);
+		return;
+	}
+	free(id);
+	if (state->volume.held)
+		say("%s: Its device is in use as before, above the dest, but after a boot there is none by that name: what used it must use the dest then; \"livemigrate disk add %s %s\", when it is closed and removed, makes one of that name.",
+		    state->name, state->name, dest_name(state));
+	else
+		say("%s: %s", state->name, by_lvm);
+}
 
 static bool is_volume(dev_t dev, char **name, char **id)
 {
@@ -465,7 +487,7 @@ int source_kind_delete(const struct migration *m)
 void source_kind_left(const struct state *state)
 {
 	const struct source_kind *kind = kind_of(state);
-	char *removal = kind->removal(state), *name = name_now(state), *id;
+	char *removal = kind->removal(state), *name = name_now(state);
 
 	if (!*state->source_object)
 		say("%s: what its old table lay on is left as it was.", state->name);
@@ -477,8 +499,5 @@ void source_kind_left(const struct state *state)
 		    name);
 	free(removal);
 	free(name);
-	if (!volume_name_moves(state) && lvm_id(state->uuid, &id)) {
-		say("%s: %s", state->name, state->volume.held ? caution_held : caution);
-		free(id);
-	}
+	caution(state);
 }

@@ -523,10 +523,13 @@ struct state **states_load(int *damaged)
 	struct dirent **entries = NULL;
 	int nr = scandir(state_dir(), &entries, is_state_file, alphasort);
 	struct state **states = alloc((size_t)(nr > 0 ? nr + 1 : 1) * sizeof(*states));
+	const int err = errno;
 	static bool said;
 	int i, good = 0;
 
-	*damaged = 0;
+	*damaged = nr < 0 && err != ENOENT;
+	if (*damaged && !said)
+		remark("The states in %s cannot be read: %s.", state_dir(), strerror(err));
 	for (i = 0; i < nr; i++) {
 		states[good] = load(entries[i]->d_name, said, damaged);
 		if (states[good])

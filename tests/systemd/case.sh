@@ -3,6 +3,7 @@
 # A host over some boots, each of which ends as if the power went. vm1 is a logical volume,
 # moved without metadata to another one of its group; vm2 is a disk of livemigrate.tab, and
 # vm3 a logical volume, both moved with metadata: vm3 comes one step further at each boot.
+# vm4 is moved into an image for QEMU, which is served at each boot from then on.
 # What starts the guests (libvirtd.service) must find the data behind each name at every
 # boot, never what is stale.
 
@@ -100,6 +101,14 @@ goes_on()
 	esac
 }
 
+# vm4's image is, by a qemu-nbd that neither the command's end nor a session's ends.
+served()
+{
+	grep -q '^vm4 /var/lib/vm4.qcow2 ' /etc/livemigrate.tab || die "its line is: $(cat /etc/livemigrate.tab)"
+	systemctl list-units --plain --no-legend 'livemigrate-nbd*.scope' | grep -q running ||
+		die "no scope serves it: $(systemctl list-units --plain --no-legend 'livemigrate*')"
+}
+
 case $boot in
 1)
 	echo "=== 1: two disks move when the power goes"
@@ -176,7 +185,11 @@ case $boot in
 	dmsetup table vm2 | grep -q linear || die "vm2 is no plain mapping"
 	lvm lvremove -q -y vg0/vm1.lmsrc1
 	tool disk remove vm2
-	echo /dev/vg0/vm1 /dev/vg0/vm3 >/var/lib/guest-disks
+	tool disk add vm4 /dev/disk/by-id/virtio-disk2
+	write vm4 /dev/mapper/vm4
+	tool run vm4 --to /var/lib/vm4.qcow2
+	served
+	echo /dev/vg0/vm1 /dev/vg0/vm3 /dev/mapper/vm4 >/var/lib/guest-disks
 	goes_on
 	lvm lvchange -q --refresh vg0/vm3 || :
 	goes_on
@@ -188,6 +201,9 @@ case $boot in
 5)
 	echo "=== 5: switched back, and committed when the power goes"
 	healthy
+	found vm4 /dev/mapper/vm4
+	served
+	write vm4 /dev/mapper/vm4
 	goes_on
 	tool wait vg0/vm3
 	tool cutover vg0/vm3
@@ -198,6 +214,10 @@ case $boot in
 	echo "=== 6: valgrind watches the command: all that it looks at was written, nothing is lost"
 	healthy
 	found vm3 /dev/vg0/vm3
+	found vm4 /dev/mapper/vm4
+	served
+	watched 0 disk remove vm4
+	[ -z "$(systemctl list-units --plain --no-legend 'livemigrate-nbd*')" ] || die "qemu-nbd still runs"
 	! livemigrate status vg0/vm3 || die "vm3 still migrates"
 	lvm lvremove -q -y vg0/vm3.lmsrc1
 	by_id=/dev/disk/by-id/virtio-disk

@@ -10,6 +10,7 @@
 #include "group.h"
 #include "image.h"
 #include "kmsg.h"
+#include "lock.h"
 #include "lvm.h"
 #include "named.h"
 #include "nbd.h"
@@ -23,11 +24,13 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int number, failed;
@@ -585,6 +588,85 @@ static bool is_text(const struct tab *tab, const char *text)
 	return is;
 }
 
+static bool is_locked(void)
+{
+	char *holder = lock_holder();
+	bool is = holder != NULL;
+
+	free(holder);
+	return is;
+}
+
+/* What it has begun goes on, and nobody comes between. */
+static void test_killed_with_child(void)
+{
+	const char * const argv[] = { "sh", "-c", "echo x >began; sleep 1; echo x >ended", NULL };
+	char folder[] = "/tmp/lm-unit-XXXXXX", *before = getcwd(NULL, 0);
+	struct child child;
+	pid_t pid;
+	int i;
+
+	CHECK(mkdtemp(folder) && !chdir(folder));
+	setenv("LIVEMIGRATE_STATE_DIR", folder, 1);
+	pid = fork();
+	if (!pid) {
+		lock_take("test");
+		child_run(argv, &child);
+		_exit(0);
+	}
+	for (i = 0; i < 500 && access("began", F_OK); i++)
+		usleep(10000);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	CHECK(is_locked() && access("ended", F_OK));
+	for (i = 0; i < 500 && is_locked(); i++)
+		usleep(10000);
+	CHECK(!is_locked() && !access("ended", F_OK));
+	unsetenv("LIVEMIGRATE_STATE_DIR");
+	unlink("began");
+	unlink("ended");
+	unlink("lock");
+	CHECK(!chdir(before) && !rmdir(folder));
+	free(before);
+	done("whoever is killed while a program runs holds the lock until that has ended");
+}
+
+static void write_at(const char *path, off_t at, const char *text)
+{
+	int fd = open(path, O_RDWR | O_CREAT, 0600);
+
+	CHECK(fd >= 0 && pwrite(fd, text, strlen(text), at) == (ssize_t)strlen(text));
+	close(fd);
+}
+
+#define WORDS(text)	text, sizeof(text)
+
+static void test_image_names(void)
+{
+	char path[] = "/tmp/lm-unit-XXXXXX";
+	int fd = mkstemp(path);
+
+	CHECK(!strcmp(image_format_of("/a/b.qcow2"), "qcow2"));
+	CHECK(!strcmp(image_format_of("/a/b.vhd"), "vpc"));
+	CHECK(!strcmp(image_format_of("/a/b.raw"), "raw"));
+	CHECK(!strcmp(image_format_of("/a.qcow2/b"), "raw"));
+	CHECK(!strcmp(image_format_of("/a/b."), "raw"));
+	CHECK(fd >= 0 && !ftruncate(fd, 4096) && !image_looks_like(path));
+	write_at(path, 4096 - 512, "conectix");
+	CHECK(image_looks_like(path) && !strcmp(image_looks_like(path), "vhd"));
+	write_at(path, 0, "QFI\xfb");
+	CHECK(image_looks_like(path) && !strcmp(image_looks_like(path), "qcow2"));
+	CHECK(!ftruncate(fd, 4) && !image_looks_like(path));
+	close(fd);
+	unlink(path);
+	CHECK(named_by_content("UUID=1") && named_by_content("/dev/disk/by-label/x"));
+	CHECK(!named_by_content("PARTUUID=1") && !named_by_content("/dev/disk/by-id/x"));
+	CHECK(!strcmp(nbd_format(WORDS("qemu-nbd\0-f\0raw\0x")), "raw"));
+	CHECK(!strcmp(nbd_format(WORDS("qemu-nbd\0--format=qcow2\0x")), "qcow2"));
+	CHECK(!nbd_format(WORDS("qemu-nbd\0--fork\0x")) && !nbd_format(WORDS("qemu-nbd\0-f")));
+	done("an image's kind is its name's, and what lies on a disk is no name of it");
+}
+
 static void test_tab_reading(void)
 {
 	const struct tab_line *line;
@@ -937,6 +1019,8 @@ int main(void)
 	test_formats();
 	test_qemu_images();
 	test_children();
+	test_killed_with_child();
+	test_image_names();
 	test_tab_reading();
 	test_tab_bad_lines();
 	test_tab_writing();

@@ -126,6 +126,7 @@ dmsetup remove half
 
 note "--- a mapping: from a thick volume to a thin one, and back"
 vm_lvm lvcreate -y --type thin-pool -L 20M --poolmetadatasize 4M -n pool vg1
+exec 7</dev/mapper/plain
 tool run plain --to /dev/vg1/thin --thin pool --delete-source
 [ "$(volumes)" = "vg1/pool vg1/thin" ] || die "there are now: $(volumes)"
 lvm lvs --noheadings -o lv_attr,data_percent vg1/thin 2>/dev/null | tee /run/attr
@@ -138,6 +139,7 @@ tool cutover plain
 # It has another name by now, and is the same all the same.
 vm_lvm lvrename vg1/thin vg1/renamed
 tool commit plain --delete-source
+exec 7<&-
 [ "$(volumes)" = "vg0/back vg1/pool" ] || die "there are now: $(volumes)"
 [ "$(md5sum </dev/mapper/plain)" = "$data" ] || die "the data has changed"
 vm_lvm lvremove -y vg1/pool
@@ -157,7 +159,8 @@ note "--- killed"
 export ASAN_OPTIONS=detect_leaks=0
 n=0 status=99
 while [ $status -eq 99 ]; do
-	n=$((n + 5))
+	# shellcheck disable=SC2154 # tool.sh sets it
+	n=$((n + kill_few))
 	kill_at $n start plain --to vg1/new --paused
 	note "$(tail -n 1 /run/killed)"
 	[ -z "$(livemigrate list)" ] || livemigrate abort plain --delete-dest >/dev/null || die "it cannot be aborted"

@@ -9,7 +9,7 @@
 #
 # Caught: a timeout that was not taken off after commit, put in on purpose.
 #
-# vm: livemigrate=sanitized disks=16M,160M,8M timeout=300 mem=768
+# vm: livemigrate=sanitized disks=16M,160M,8M timeout=400 mem=768
 # vm: files=tests/vm/legs.sh,tests/vm/tool.sh bins=qemu-img,qemu-nbd modules=nbd:max_part=0
 
 . /vm/lib.sh
@@ -171,11 +171,104 @@ tool abort vm1 --delete-dest
 files
 all_clear
 
+note "--- a disk of the tab: its line names the image, which is served at each boot"
+tab_disk=/run/by-hand
+ln -s /dev/vda $tab_disk
+dmsetup remove vm1
+tool disk add vm1 $tab_disk
+tool run vm1 --to /mnt/e.qcow2 >/run/out
+cat /run/out
+! grep -q 'must have it served' /run/out || die "nobody must"
+grep -q '^vm1 /mnt/e.qcow2 ' "$TAB" || die "its line is $(cat "$TAB")"
+[ "$(md5sum </dev/mapper/vm1)" = "$data" ] || die "the data has changed"
+nbd=$(ls -d /sys/block/nbd*/pid | cut -d / -f 4)
+dmsetup remove vm1
+qemu-nbd --disconnect "/dev/$nbd" >/dev/null
+wait_until 10 no_servers || die "a qemu-nbd is left"
+tool boot
+files e.qcow2
+[ "$(md5sum </dev/mapper/vm1)" = "$data" ] || die "the data has changed"
+nbd=$(ls -d /sys/block/nbd*/pid | cut -d / -f 4)
+[ "$(timeout_of "$nbd")" -eq 0 ] || die "$nbd will fail one day: $(timeout_of "$nbd")"
+tool boot
+files e.qcow2
+
+note "--- the host goes down in commit, when it was decided; and then another file is there"
+tool start vm1 --to /mnt/f.qcow2
+tool wait vm1
+tool cutover vm1
+dmsetup remove vm1
+dmsetup remove vm1-livemigrate_src
+for nbd in /sys/block/nbd*/pid; do
+	[ -e "$nbd" ] || continue
+	qemu-nbd --disconnect "/dev/$(echo "$nbd" | cut -d / -f 4)" >/dev/null
+done
+wait_until 10 no_servers || die "a qemu-nbd is left"
+sed -i 's/"boot": *"[^"]*"/"boot":"another"/; s/"step": *"run"/"step":"commit"/; s/"told": *false/"told":true/' $STATES/vm1.json
+mv /mnt/f.qcow2 /mnt/away
+echo x >/mnt/f.qcow2
+answers 9 'committed to /mnt/f.qcow2, which is not there, or is another file' boot
+[ ! -e /dev/mapper/vm1 ] || die "there is a mapping"
+mv /mnt/away /mnt/f.qcow2
+answers 0 'commit is finished, it is on /mnt/f.qcow2' boot
+grep -q '^vm1 /mnt/f.qcow2 ' "$TAB" || die "its line is $(cat "$TAB")"
+[ "$(md5sum </dev/mapper/vm1)" = "$data" ] || die "the data has changed"
+tool disk remove vm1
+wait_until 10 no_servers || die "a qemu-nbd is left"
+
+note "--- what is served in another way is not taken for the image, nor is it ended"
+qemu-img create -q -f qcow2 -b /mnt/f.qcow2 -F qcow2 /run/overlay.qcow2
+qemu-nbd --fork --persistent --connect=/dev/nbd2 --format=qcow2 /run/overlay.qcow2
+wait_until 10 test -e /sys/block/nbd2/pid
+kept 9 'is served already, as /dev/nbd2, by a qemu-nbd that does not do so plainly' disk add vm1 /mnt/f.qcow2
+qemu-nbd --disconnect /dev/nbd2 >/dev/null
+wait_until 10 no_servers || die "a qemu-nbd is left"
+rm /run/overlay.qcow2
+qemu-nbd --fork --persistent --connect=/dev/nbd2 --format=raw /mnt/f.qcow2
+wait_until 10 test -e /sys/block/nbd2/pid
+kept 9 'is served already, as /dev/nbd2, by a qemu-nbd that does not' disk add vm1 /mnt/f.qcow2
+kept 9 '/dev/nbd2 will be another device after a reboot' disk add vm1 /dev/nbd2
+qemu-nbd --disconnect /dev/nbd2 >/dev/null
+wait_until 10 no_servers || die "a qemu-nbd is left"
+dmsetup create vm1 --table "0 8 linear /dev/vdc 0"
+kept 3 'There is a device vm1 already' disk add vm1 /mnt/f.qcow2
+dmsetup remove vm1
+rm /mnt/e.qcow2 /mnt/f.qcow2
+files
+dmsetup create vm1 --table "0 32768 linear /dev/vda 0"
+
+note "--- a dest that will be another one after a boot is not taken up"
+truncate -s 16M /run/guest.raw
+qemu-nbd --fork --persistent --connect=/dev/nbd3 --format=raw /run/guest.raw
+wait_until 10 test -e /sys/block/nbd3/pid
+dd if=/dev/zero of=/dev/vdc bs=1M count=8 conv=fsync,notrunc 2>/dev/null
+answers 0 'destination /dev/nbd3 will be another device after a boot' \
+	start vm1 --to /dev/nbd3 --metadata /dev/vdc
+tool wait vm1
+dmsetup remove vm1
+dmsetup remove vm1-livemigrate_src
+sed -i 's/"boot": *"[^"]*"/"boot":"another"/' $STATES/vm1.json
+dmsetup create vm1 --table "0 32768 linear /dev/vda 0"
+refused 9 'was /dev/nbd3, which may be another device' resume vm1
+tool abort vm1
+all_clear
+
+note "--- QEMU claims no disk, but has it open"
+qemu-nbd --disconnect /dev/nbd3 >/dev/null
+wait_until 10 no_servers || die "a qemu-nbd is left"
+qemu-nbd --fork --persistent --connect=/dev/nbd3 --format=raw /dev/vdc
+wait_until 10 test -e /sys/block/nbd3/pid
+refused 9 '/dev/vdc is in use .opened by process [0-9]*.' start vm1 --to /mnt/g.qcow2 --metadata /dev/vdc
+qemu-nbd --disconnect /dev/nbd3 >/dev/null
+wait_until 10 no_servers || die "a qemu-nbd is left"
+rm /run/guest.raw
+
 note "--- killed"
 export ASAN_OPTIONS=detect_leaks=0
 n=0 status=99
 while [ $status -eq 99 ]; do
-	n=$((n + 3))
+	# shellcheck disable=SC2154 # tool.sh sets it
+	n=$((n + kill_few))
 	kill_at $n start vm1 --to /mnt/e.qcow2 --paused
 	note "$(tail -n 1 /run/killed)"
 	[ -z "$(livemigrate list)" ] || livemigrate abort vm1 --delete-dest >/dev/null || die "it cannot be aborted"

@@ -100,7 +100,9 @@ grep -q '^vm1: the source, the device /dev/vda, is left' /run/out || die "it doe
 all_clear
 
 note "--- from an image to an image, and the old one is deleted"
+exec 7</dev/mapper/vm1
 tool run vm1 --to /mnt/vm2.raw --preallocate --delete-source >/run/out
+exec 7<&-
 cat /run/out
 grep -q '^vm1: the source, the file /mnt/vm1.raw, is deleted' /run/out || die "it does not say so"
 files vm2.raw
@@ -113,10 +115,13 @@ tool start vm1 --to /mnt/vm3.raw
 answers 0 'made for it: /mnt/vm3.raw' status vm1
 tool wait vm1
 tool cutover vm1
+kept 3 'nobody has it open' commit vm1 --delete-source
 mv /mnt/vm2.raw /mnt/away.raw
 echo precious >/mnt/vm2.raw
+exec 7</dev/mapper/vm1
 kept 9 'vm2.raw is not the file any more that it was' commit vm1 --delete-source
 tool commit vm1
+exec 7<&-
 [ "$(cat /mnt/vm2.raw)" = precious ] || die "it was not ours"
 rm /mnt/vm2.raw
 losetup -d "$(loop_of /mnt/away.raw)"
@@ -128,7 +133,9 @@ tool start vm1 --to /mnt/vm4.raw
 tool wait vm1
 tool cutover vm1
 dmsetup create other --table "0 8 linear $(loop_of /mnt/vm3.raw) 0"
+exec 7</dev/mapper/vm1
 answers 9 'in use' commit vm1 --delete-source
+exec 7<&-
 grep -q 'vm3.raw, is left as it was: "losetup --detach /dev/loop[0-9]* && rm /mnt/vm3.raw"' /run/said || die "it does not say how to go on"
 all_clear
 files vm3.raw vm4.raw
@@ -176,7 +183,9 @@ files vm4.raw vm5.raw
 tool wait vm1
 [ "$(lm_field vm1 restored)" -gt 0 ] || die "it has begun anew: $(dmsetup status vm1)"
 tool cutover vm1
+exec 7</dev/mapper/vm1
 tool commit vm1 --delete-source
+exec 7<&-
 files vm5.raw
 all_clear
 [ "$(md5sum </dev/mapper/vm1)" = "$data" ] || die "the data has changed"
@@ -184,8 +193,9 @@ all_clear
 export ASAN_OPTIONS=detect_leaks=0
 note "--- killed while the source is deleted"
 n=0 status=99 last=vm5.raw
+exec 7</dev/mapper/vm1
 while [ $status -eq 99 ]; do
-	n=$((n + 5))
+	n=$((n + kill_few))
 	livemigrate start vm1 --to "/mnt/k$n.raw" >/dev/null
 	livemigrate wait vm1 >/dev/null
 	livemigrate cutover vm1 >/dev/null
@@ -199,6 +209,7 @@ while [ $status -eq 99 ]; do
 	files "k$n.raw"
 	last=k$n.raw
 done
+exec 7<&-
 [ $n -gt 20 ] || die "it was killed too seldom"
 mv "/mnt/$last" /mnt/vm5.raw
 [ "$(md5sum </dev/mapper/vm1)" = "$data" ] || die "the data has changed"

@@ -6,7 +6,7 @@
 # off before the kernel had it: no mapping, until somebody decides. A line that fails
 # holds up no other one, and what is not asked for in the file stays as it is.
 #
-# vm: livemigrate=sanitized disks=16M,16M,8M,16M,8M boots=5 timeout=100
+# vm: livemigrate=sanitized disks=16M,16M,8M,16M,8M boots=5 timeout=150
 # vm: files=tests/vm/tool.sh modules=ext4,loop bins=jq
 
 . /vm/lib.sh
@@ -209,7 +209,11 @@ fifth_boot()
 	cp $STATES/vm1.json /run/record
 	dd if=/dev/vdc of=/run/metadata bs=8k count=1 2>/dev/null
 	dd if=/dev/urandom of=/dev/vdc bs=8k count=1 conv=fsync,notrunc 2>/dev/null
-	answers 1 'its migration cannot go on, so /dev/mapper/vm1 is not made' boot
+	answers 9 'its migration cannot go on, so /dev/mapper/vm1 is not made' boot
+	[ ! -e /dev/mapper/vm1 ] || die "there is a mapping"
+	cmp /run/record $STATES/vm1.json || die "the record has changed: $(cat $STATES/vm1.json)"
+	dd if=/dev/zero of=/dev/vdc bs=8k count=1 conv=fsync,notrunc 2>/dev/null
+	answers 9 'holds no metadata, though the migration ran with it' boot
 	[ ! -e /dev/mapper/vm1 ] || die "there is a mapping"
 	cmp /run/record $STATES/vm1.json || die "the record has changed: $(cat $STATES/vm1.json)"
 	dd if=/run/metadata of=/dev/vdc conv=fsync,notrunc 2>/dev/null
@@ -217,7 +221,19 @@ fifth_boot()
 	answers 9 'is not made' boot
 	[ ! -e /dev/mapper/vm1 ] || die "there is a mapping"
 	sed -i 's,by-id/nowhere,by-id/virtio-disk2,' $STATES/vm1.json
-	answers 0 'its migration goes on' boot
+	# A device by that name that is not ours.
+	dmsetup create vm1 --table "0 8 linear /dev/vde 0"
+	answers 3 'There is a device vm1, but not that of the migration: remove it' resume vm1
+	answers 3 'There is a device vm1, but not that of the migration: remove it' boot
+	dmsetup remove vm1
+	# noauto is no business of boot's; a person may say it all the same.
+	cp "$TAB" /run/tab
+	sed -i '/^vm1 /s/ -$/ noauto/; /^vm1 /s/\(size=[0-9]*\)$/\1,noauto/' "$TAB"
+	grep -q '^vm1 .*noauto' "$TAB" || die "$(cat "$TAB")"
+	tool boot
+	[ ! -e /dev/mapper/vm1 ] || die "there is a mapping"
+	answers 0 'its migration goes on' resume vm1
+	cp /run/tab "$TAB"
 	[ "$(lm_field vm1 active)" = dest ] || die "it has forgotten its roles: $(dmsetup status vm1)"
 	has_token 6 /dev/mapper/vm1
 	tool wait vm1
@@ -229,16 +245,32 @@ fifth_boot()
 	note "--- by what lies on it, until two devices bear that"
 	mkfs.ext4 -q -U 12345678-1234-1234-1234-123456789abc /dev/vde
 	sed -i '/other/d' "$TAB"
-	tool disk add tagged UUID=12345678-1234-1234-1234-123456789abc
-	grep -q '^tagged UUID=12345678' "$TAB" || die "$(cat "$TAB")"
-	lies_on tagged vde
+	refused 9 'is what is on the disk, which a migration copies.*: use /dev/disk/by-id' \
+		disk add tagged UUID=12345678-1234-1234-1234-123456789abc
+	# By hand it can be written.
+	echo 'tagged UUID=12345678-1234-1234-1234-123456789abc -' >>"$TAB"
 	tool boot
+	lies_on tagged vde
+	refused 9 'the destination will be called so, too: write /dev/disk/by-id' \
+		start tagged --to /dev/vdc --force
 	dmsetup remove tagged
+	note "--- ... or the copy is all that there is, and a record tells of it"
+	sed 's,"name": *"vm1","name":"tagged",; s,"uuid": *"LIVEMIGRATE-disk-vm1","uuid":"LIVEMIGRATE-disk-tagged",; s,"step": *"[a-z]*","step":"run",; s/"metadata": *{[^}]*},//; s,"path": *"[^"]*","path":"/dev/vde",' \
+		/run/record >$STATES/tagged.json
+	refused 3 'finds /dev/vde, which is the destination of its migration' boot
+	rm $STATES/tagged.json
 	dd if=/dev/vde of=/dev/vdc bs=1M conv=fsync,notrunc 2>/dev/null
 	refused 9 'is /dev/vd[ce], but also /dev/vd[ce]' boot
 	dd if=/dev/zero of=/dev/vdc bs=1M count=1 conv=fsync,notrunc 2>/dev/null
 	tool boot
 	lies_on tagged vde
+
+	note "--- an image that is called as a raw one, and looks like another"
+	printf 'QFI\373' >/run/odd.img
+	dd if=/dev/zero of=/run/odd.img bs=1M seek=1 count=1 2>/dev/null
+	refused 9 'looks like one of the kind qcow2: let its name end in .qcow2' \
+		disk add odd /run/odd.img
+	rm /run/odd.img
 
 	note "--- lines made by hand: one lies on the next, and that is waited for"
 	printf 'upper /dev/mapper/late\nlate /dev/disk/by-id/late -\n' >>"$TAB"

@@ -105,7 +105,9 @@ first_boot()
 
 	note "--- aborted: all as it was"
 	fill /dev/vg0/vm-1
+	exec 7</dev/vg0/vm-1
 	tool run vg0/vm-1 --to vg0/other --failback-window 0 --delete-source
+	exec 7<&-
 	[ "$(volumes)" = "vg0/vm-1" ] || die "there are now: $(volumes)"
 	is vg0/vm-1
 	dmsetup remove vg0-vm--1.lmsrc1
@@ -121,7 +123,7 @@ first_boot()
 	status=99
 	while [ $status -eq 99 ]; do
 		# shellcheck disable=SC2154 # tool.sh sets it
-		n=$((n + 2 * kill_stride))
+		n=$((n + kill_stride))
 		tool start vg0/vm-1 --to vg0/other >/dev/null
 		tool wait vg0/vm-1
 		tool cutover vg0/vm-1 >/dev/null
@@ -131,7 +133,7 @@ first_boot()
 		# By the old name, as long as nobody else has it. (The node may lack: it was
 		# killed before.)
 		[ -z "$device" ] || dmsetup info vg0-vm--1 >/dev/null 2>&1 || device=vg0-vm--1
-		if [ -n "$device" ] && [ $((n / (2 * kill_stride) % 2)) -eq 0 ] &&
+		if [ -n "$device" ] && [ $((n / kill_stride % 2)) -eq 0 ] &&
 			livemigrate failback "$device" >/dev/null 2>&1; then
 			[ "$(volumes)" = "vg0/other vg0/vm-1" ] || die "there are now: $(volumes)"
 			# The record has gone with its device.

@@ -56,6 +56,7 @@ vm1 runs on the dest, /dev/vdb; the source stays mirrored.
 vm1: watching the dest for 0:03 before the source is let go.
 vm1: switched 100.0%, N guest writes mirrored
 vm1: the source, the device /dev/vda, is left as it was.
+vm1: whatever makes it at boot (crypttab, kpartx, a script) still makes it on the source: let that name the dest before.
 vm1 runs on /dev/vdb alone.
 TEXT
 diff /run/expected /run/said || die "it does not say what is expected"

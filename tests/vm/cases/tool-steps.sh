@@ -94,3 +94,22 @@ answers 0 'committed; the target stays until vm1 is closed' status vm1
 source_remove linear
 all_clear
 dmsetup remove lv
+
+note "--- made by cryptsetup or kpartx, which load their own table anew: pinned unasked"
+for uuid in CRYPT-PLAIN-c part1-mpath-c; do
+	dmsetup create c --uuid $uuid --table "0 65536 linear /dev/vda 0"
+	tool start c --to /dev/vdc --paused --force
+	dmsetup table c | grep -q ' livemigrate-pin ' || die "it is not pinned: $(dmsetup table c)"
+	expect_fail dmsetup load c --table "0 65536 linear /dev/vda 0"
+	tool abort c
+	dmsetup table c | grep -q ' linear ' || die "its table is $(dmsetup table c)"
+	dmsetup remove c
+done
+all_clear
+
+note "--- what its user sees of an encrypted device is not encrypted"
+source_make crypt
+answers 0 'vm1 is encrypted, and /dev/vdc gets what its user sees' start vm1 --to /dev/vdc --paused --force
+tool abort vm1
+all_clear
+source_remove crypt
