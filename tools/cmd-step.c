@@ -473,9 +473,7 @@ int do_commit(const char *device, bool delete_source, bool force)
 
 	if (code)
 		return code;
-	if (m.stage != RUNS && !(m.stage == ENDING && m.state->step == STEP_COMMIT))
-		code = want_running(&m);
-	if (!code && m.stage == RUNS)
+	if (m.stage != ENDING || m.state->step != STEP_COMMIT)
 		code = want_running(&m);
 	if (!code)
 		code = want_whole_group(&m);
