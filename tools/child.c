@@ -20,6 +20,9 @@
 struct channels {
 	int out, err;
 	int failed[2];		/* a pipe: the errno of an exec that has failed */
+	/* What is run: who stands by never returns, and must still be seen to have it. */
+	const char *file;
+	char **env;
 };
 
 static void channels_close(struct channels *c)
@@ -36,7 +39,7 @@ static void channels_close(struct channels *c)
 
 static int channels_open(struct channels *c)
 {
-	*c = (struct channels){ -1, -1, { -1, -1 } };
+	*c = (struct channels){ .out = -1, .err = -1, .failed = { -1, -1 } };
 	c->out = memfd_create("out", MFD_CLOEXEC);
 	c->err = memfd_create("err", MFD_CLOEXEC);
 	if (c->out < 0 || c->err < 0 || pipe2(c->failed, O_CLOEXEC)) {
@@ -90,8 +93,7 @@ bool child_exists(const char *name)
 }
 
 /* In the child's child. exec closes every other descriptor, those that we were given, too. */
-static void become(const char *file, const char * const *argv, char **env,
-		   const struct channels *c)
+static void become(const char * const *argv, const struct channels *c)
 {
 	int null = open("/dev/null", O_RDWR), err;
 
@@ -100,7 +102,7 @@ static void become(const char *file, const char * const *argv, char **env,
 	    dup2(c->out, STDOUT_FILENO) >= 0 && dup2(c->err, STDERR_FILENO) >= 0) {
 		if (null > STDERR_FILENO)
 			close(null);
-		execve(file, (char * const *)argv, env);
+		execve(c->file, (char * const *)argv, c->env);
 	}
 	err = errno;
 	if (write(c->failed[1], &err, sizeof(err)) < 0)
@@ -148,26 +150,23 @@ static int await(pid_t pid, struct channels *c, struct child *child)
  * The lock belongs to this process, too, so if we are killed it is held until the
  * program has ended, whose work is not ours to leave half done.
  */
-static void __attribute__((noreturn)) stand_by(const char *file, const char * const *argv,
-					       char **env, struct channels *c)
+static int stand_by(const char * const *argv, struct channels *c)
 {
 	pid_t pid;
-	int err;
+	int status, err;
 
 	/* A Ctrl-C at the terminal must not end it half-way. */
 	setpgid(0, 0);
 	pid = fork();
 	if (!pid)
-		become(file, argv, env, c);
+		become(argv, c);
 	if (pid < 0) {
 		err = errno;
-		if (write(c->failed[1], &err, sizeof(err)) < 0)
-			_exit(126);
-		_exit(127);
+		return write(c->failed[1], &err, sizeof(err)) < 0 ? 126 : 127;
 	}
 	close(c->failed[1]);
-	err = status_of(pid);
-	_exit(err < 0 ? 126 : err);
+	status = status_of(pid);
+	return status < 0 ? 126 : status;
 }
 
 static int spawn(const char *file, const char * const *argv, struct child *child)
@@ -179,10 +178,11 @@ static int spawn(const char *file, const char * const *argv, struct child *child
 
 	if (err)
 		return err;
-	env = environment();
+	channels.file = file;
+	channels.env = env = environment();
 	pid = fork();
 	if (!pid)
-		stand_by(file, argv, env, &channels);
+		_exit(stand_by(argv, &channels));
 	err = pid < 0 ? errno : await(pid, &channels, child);
 	free(child->out);
 	free(child->err);
