@@ -309,12 +309,12 @@ static int on_source(struct disk *d)
 	return DONE;
 }
 
-/* Or what finds one; not an image. */
+/* Or what finds one that is there; not an image. Who needs it says that it is missing. */
 static bool is_device(const char *name)
 {
 	struct stat st;
 
-	return name[0] != '/' || (!stat(name, &st) && S_ISBLK(st.st_mode));
+	return name[0] == '/' ? !stat(name, &st) && S_ISBLK(st.st_mode) : named_present(name);
 }
 
 /* A line by what lies on the disk may find the copy. */
