@@ -58,6 +58,19 @@ dmsetup remove ro
 dmsetup create mp --table "0 65536 multipath 0 0 1 1 round-robin 0 1 1 /dev/vda 1000"
 refused 9 'request-based' start mp --to /dev/vdc
 dmsetup remove mp
+# What no table does here: so the kernel's word for it is put over its own.
+queue=$(readlink -f /sys/dev/block/"$(dmsetup info -c --noheadings -o major,minor --separator : vm1)"/queue)
+mkdir /run/queue
+for file in "$queue"/*; do
+	cat "$file" >"/run/queue/${file##*/}" 2>/dev/null || :
+done
+mount -o bind /run/queue "$queue"
+echo 1 >/run/queue/dax
+refused 9 'offers DAX' start vm1 --to /dev/vdc
+echo 0 >/run/queue/dax
+mkdir /run/queue/crypto
+refused 9 'offers inline encryption' start vm1 --to /dev/vdc
+umount "$queue"
 dmsetup create pool --table "0 131072 thin-pool /dev/vdd /dev/vdf 128 0"
 refused 9 'is a thin-pool' start pool --to /dev/vdc
 dmsetup remove pool
