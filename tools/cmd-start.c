@@ -62,6 +62,16 @@ static int check_record(const struct dm_device *device)
 	return code;
 }
 
+/* A hidden device may be gone, and its number another one's. */
+static bool is_leg(const struct state *state, const struct dm_device *device)
+{
+	if (state->dev == device->dev)
+		return false;
+	return state->dest.dev == device->dev ||
+	       (state->source == device->dev &&
+		(!*state->hidden_uuid || !strcmp(state->hidden_uuid, device->uuid)));
+}
+
 /* What is recorded of a leg must stay true until that migration ends. */
 static int check_is_no_leg(const struct dm_device *device)
 {
@@ -71,8 +81,7 @@ static int check_is_no_leg(const struct dm_device *device)
 	size_t i;
 
 	for (i = 0; states[i] && !code; i++)
-		if (!strcmp(states[i]->boot, boot) && states[i]->dev != device->dev &&
-		    (states[i]->dest.dev == device->dev || states[i]->source == device->dev))
+		if (!strcmp(states[i]->boot, boot) && is_leg(states[i], device))
 			code = fail(NOT_NOW, "%s is a leg of the migration of %s: end that first.",
 				    device->name, states[i]->name);
 	states_free(states);
