@@ -65,7 +65,7 @@ static char *nbd_file(dev_t dev)
 	if (!nbd_image(dev, &file, &id))
 		return NULL;
 	free(id);
-	if (strcmp(image_format_of(file), "raw") && nbd_is_format(dev, image_format_of(file)))
+	if (!image_is_raw(file) && nbd_is_format(dev, image_format_of(file)))
 		return file;
 	free(file);
 	return NULL;
@@ -197,8 +197,7 @@ static int nbd_attach_all(const char *path, char **node)
 
 int backing_attach(const char *path, char **node)
 {
-	return strcmp(image_format_of(path), "raw") ? nbd_attach_all(path, node) :
-						      loop_attach_all(path, node);
+	return image_is_raw(path) ? loop_attach_all(path, node) : nbd_attach_all(path, node);
 }
 
 void backing_take_back(void)
@@ -216,13 +215,12 @@ void backing_keep(void)
 
 int backing_release(const char *file)
 {
-	const char *as = image_format_of(file);
 	char *node = NULL;
-	int code = DONE;
+	int code;
 
-	if (file[0] != '/' || !strcmp(as, "raw"))
+	if (file[0] != '/' || image_is_raw(file))
 		return DONE;
-	code = nbd_find_plain(file, as, &node);
+	code = nbd_find_plain(file, image_format_of(file), &node);
 	if (!code && node && nbd_is_ours(node))
 		code = nbd_end(node);
 	free(node);

@@ -4,6 +4,7 @@
  * of volumes whose commit was cut off. What one of them lacks the others do not wait for.
  */
 #include "command.h"
+#include "dest-kind.h"
 #include "disk.h"
 #include "events.h"
 #include "lock.h"
@@ -112,7 +113,8 @@ static bool is_decided(const struct migration *m)
 static bool is_ready(const struct migration *m)
 {
 	if (!restart_is_due(m))
-		return is_decided(m) && volume_name_is_ready(m->state);
+		return is_decided(m) && volume_name_is_ready(m->state) &&
+		       named_present(dest_lasting(m->state));
 	return volume_is_there(m->state) &&
 	       (m->state->step == STEP_ABORT || restore_legs_are_there(m->state));
 }
@@ -190,6 +192,21 @@ static void try_until(const struct tab *tab, bool *done, int64_t end, int *code)
 	tried_free(&tried);
 }
 
+/* Lines that came while we were about it: of volumes whose data left their group. */
+static void try_new(const struct tab *before, int *code)
+{
+	struct tab tab;
+	size_t i;
+
+	if (tab_load(&tab))
+		return;
+	for (i = 0; i < tab.nr; i++)
+		if (tab.line[i].name && !tab.line[i].noauto &&
+		    !tab_find(before, tab.line[i].name))
+			keep(code, restore(tab.line[i].name));
+	tab_free(&tab);
+}
+
 int cmd_boot(const struct request *r)
 {
 	int64_t end = now_ms() + (int64_t)r->number[OPT_TIMEOUT] * 1000;
@@ -212,6 +229,7 @@ int cmd_boot(const struct request *r)
 					 tab.line[i].bad));
 	}
 	try_until(&tab, done, end, &code);
+	try_new(&tab, &code);
 	free(done);
 	tab_free(&tab);
 	return code;

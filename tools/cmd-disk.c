@@ -10,6 +10,7 @@
 #include "lock.h"
 #include "paths.h"
 #include "say.h"
+#include "volume-line.h"
 
 #include <json-c/json.h>
 #include <stdio.h>
@@ -54,7 +55,7 @@ static int check_bad_line(const struct tab *tab, const char *name)
  */
 
 struct adding {
-	const char *name;
+	char *name;
 	char *given;
 	struct tab tab;
 	struct blockdev bd;
@@ -132,10 +133,13 @@ static int check_add(struct adding *a)
 /* The line first: what is in use must not be gone after a reboot. */
 static int add(struct adding *a)
 {
+	const struct tab_line line = {
+		.name = a->name, .device = a->lasting, .sectors = a->sectors,
+	};
 	int code = DONE;
 
 	if (!a->written) {
-		tab_set(&a->tab, a->name, a->lasting, a->sectors, false);
+		tab_set(&a->tab, &line);
 		code = tab_save(&a->tab);
 	}
 	if (code)
@@ -174,7 +178,7 @@ static char *whole_path(const char *given)
 /* Taken for raw, a container would be written over by its guest. */
 static int check_image(const char *path)
 {
-	const char *kind = strcmp(image_format_of(path), "raw") ? NULL : image_looks_like(path);
+	const char *kind = image_is_raw(path) ? image_looks_like(path) : NULL;
 
 	return kind ? fail(UNFIT, "%s is called as a raw image, but looks like one of the kind %s: let its name end in .%s, or convert it with qemu-img.",
 			   path, kind, kind) : DONE;
@@ -257,6 +261,7 @@ static int disk_remove(const struct request *r)
 	if (!code && in_tab) {
 		/* Before the line, which alone says what that was. */
 		backing_release(tab_find(&tab, name)->device);
+		volume_line_unlink(tab_find(&tab, name));
 		tab_remove(&tab, name);
 		code = tab_save(&tab);
 	}
@@ -273,15 +278,19 @@ static int disk_remove(const struct request *r)
 static int set_line(struct tab *tab, const char *name, uint64_t sectors)
 {
 	const struct tab_line *line = tab_find(tab, name);
-	char *device;
+	struct tab_line want;
 	int code;
 
 	if (!line || !line->sectors || line->sectors == sectors)
 		return DONE;
-	device = copy_of(line->device);
-	tab_set(tab, name, device, sectors, line->noauto);
+	want = *line;
+	want.name = copy_of(line->name);
+	want.device = copy_of(line->device);
+	want.sectors = sectors;
+	tab_set(tab, &want);
 	code = tab_save(tab);
-	free(device);
+	free(want.device);
+	free(want.name);
 	return code;
 }
 
@@ -426,6 +435,7 @@ static struct json_object *json_row(const struct row *row)
 	json_object_object_add(o, "path", json_object_new_string(
 			       printable(row->line->device, device, sizeof(device))));
 	json_object_object_add(o, "noauto", json_object_new_boolean(row->line->noauto));
+	json_object_object_add(o, "lv", json_object_new_boolean(row->line->lv));
 	json_object_object_add(o, "state", json_object_new_string(row->state));
 	json_object_object_add(o, "device", dev_text(row->exists, row->device.dev));
 	json_object_object_add(o, "below", dev_text(row->below != 0, row->below));

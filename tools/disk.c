@@ -3,6 +3,7 @@
 #include "backing.h"
 #include "check.h"
 #include "dest-kind.h"
+#include "lvm.h"
 #include "paths.h"
 #include "say.h"
 
@@ -105,12 +106,16 @@ int disk_may_migrate(const struct dm_device *device)
 {
 	const char *name = boot_name(device->name, device->uuid);
 	const struct tab_line *line;
-	char *lasting;
+	char *lasting, *id;
 	struct tab tab;
 	int code = tab_load(&tab);
 
 	line = code ? NULL : tab_find(&tab, name);
-	if (line && named_by_content(line->device)) {
+	if (line && lvm_id(device->uuid, &id)) {
+		free(id);
+		code = fail(UNFIT, "%s is a logical volume, and %s, line %zu, has another disk of that name: \"livemigrate disk remove %s\" first.",
+			    name, tab_file(), tab_number(&tab, line), name);
+	} else if (line && named_by_content(line->device)) {
 		lasting = named_lasting(NULL, disk_below(device), NULL);
 		code = fail(UNFIT, "%s is %s in %s, line %zu, and the destination will be called so, too: write %s there.",
 			    name, line->device, tab_file(), tab_number(&tab, line), lasting);
@@ -147,27 +152,27 @@ static void tell_of(const char *name, const char *device, enum lasting how)
 }
 
 /* A mapping keeps its size, whatever lies below it. */
-static int point_line(struct tab *tab, const struct tab_line *line, const char *path,
-		      dev_t dev, uint64_t sectors)
+int disk_point_line(struct tab *tab, const struct tab_line *line, const char *path,
+		    dev_t dev, uint64_t sectors)
 {
-	char *name = copy_of(line->name), *device;
+	struct tab_line want = {
+		.name = copy_of(line->name), .lv = line->lv, .noauto = line->noauto,
+	};
 	enum lasting how;
 	int code = DONE;
-	bool noauto;
 
-	device = named_lasting(path, dev, &how);
-	if (!line->sectors && device_sectors(dev) == sectors)
-		sectors = 0;
-	noauto = line->noauto || how == LASTS_NOT;
-	if (strcmp(line->device, device) || line->sectors != sectors ||
-	    line->noauto != noauto) {
-		tab_set(tab, name, device, sectors, noauto);
+	want.device = named_lasting(path, dev, &how);
+	want.sectors = !line->sectors && device_sectors(dev) == sectors ? 0 : sectors;
+	want.noauto |= how == LASTS_NOT;
+	if (strcmp(line->device, want.device) || line->sectors != want.sectors ||
+	    line->noauto != want.noauto) {
+		tab_set(tab, &want);
 		code = tab_save(tab);
 		if (!code)
-			tell_of(name, device, how);
+			tell_of(want.name, want.device, how);
 	}
-	free(device);
-	free(name);
+	free(want.device);
+	free(want.name);
 	return code;
 }
 
@@ -179,7 +184,7 @@ static int point_to(const char *name, const char *path, dev_t dev, uint64_t sect
 
 	line = code ? NULL : tab_find(&tab, name);
 	if (line)
-		code = point_line(&tab, line, path, dev, sectors);
+		code = disk_point_line(&tab, line, path, dev, sectors);
 	else if (!code && tab_find_bad(&tab, name))
 		code = bad_line(&tab, name);
 	tab_free(&tab);
@@ -205,22 +210,28 @@ int disk_follow(const struct state *state)
 			state->dest.dev, state->sectors);
 }
 
-int disk_follow_record(const struct state *state)
+int disk_want_dest(const struct state *state, struct blockdev *bd)
 {
 	const char *name = disk_name(state);
 	const char *path = dest_lasting(state);
-	struct blockdev bd;
-	int code;
 
+	memset(bd, 0, sizeof(*bd));
 	if (path[0] != '/' || named_is_passing(path))
 		return fail(UNFIT, "%s was committed to %s, and it is not known what that is called since the reboot: write it into %s, and \"livemigrate abort --force %s\" forgets the migration.",
 			    name, path, tab_file(), name);
 	if (!dest_is_same(state))
 		return fail(UNFIT, "%s was committed to %s, which is not there, or is another file: bring it back; or write into %s where the data is, and \"livemigrate abort --force %s\" forgets the migration.",
 			    name, path, tab_file(), name);
-	code = named_get("destination", path, &bd);
+	return named_get("destination", path, bd);
+}
+
+int disk_follow_record(const struct state *state)
+{
+	struct blockdev bd;
+	int code = disk_want_dest(state, &bd);
+
 	if (!code)
-		code = point_to(name, path, bd.dev, state->sectors);
+		code = point_to(disk_name(state), dest_lasting(state), bd.dev, state->sectors);
 	blockdev_free(&bd);
 	return code;
 }
@@ -235,6 +246,21 @@ bool disk_is_kept(const struct state *state)
 	is = tab_find(&tab, disk_name(state)) != NULL;
 	tab_free(&tab);
 	return is;
+}
+
+bool disk_names_dest(const struct state *state)
+{
+	const char *dest = dest_lasting(state);
+	bool names = false;
+	struct tab tab;
+	size_t i;
+
+	if (tab_load(&tab))
+		return false;
+	for (i = 0; i < tab.nr; i++)
+		names |= tab.line[i].name && !strcmp(tab.line[i].device, dest);
+	tab_free(&tab);
+	return names;
 }
 
 int disk_check_others(const char *role, const char *name, const struct blockdev *bd)

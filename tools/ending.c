@@ -390,9 +390,9 @@ int end_by_commit(struct migration *m)
 	code = insert_undo(m->state);
 	if (code)
 		return code;
-	dest_keep(m->state, disk_is_kept(m->state));
 	volume_name_revive(m->state);
 	code = volume_name_hand_over(m->state);
+	dest_keep(m->state, disk_names_dest(m->state));
 	if (code)
 		return code;
 	volume_name_retire(m->state);
@@ -441,7 +441,7 @@ int end_by_taking_dest(struct migration *m)
 	code = volume_name_hand_over(m->state);
 	if (code)
 		return code;
-	dest_keep(m->state, false);
+	dest_keep(m->state, disk_names_dest(m->state));
 	if (delete_source)
 		remark("%s: its old source has not been deleted: do that by hand.",
 		       m->state->name);

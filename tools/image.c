@@ -147,6 +147,11 @@ const char *image_format_of(const char *path)
 	return format ? format : "raw";
 }
 
+bool image_is_raw(const char *path)
+{
+	return !strcmp(image_format_of(path), "raw");
+}
+
 const char *image_looks_like(const char *path)
 {
 	static const struct {

@@ -22,6 +22,7 @@ const char *image_format(const char *kind);
  * end so, "raw".
  */
 const char *image_format_of(const char *path);
+bool image_is_raw(const char *path);
 /* A raw image that begins or ends as one of another kind: what kind, or NULL. */
 const char *image_looks_like(const char *path);
 /* The arguments of qemu-img for @object; @size is one, to be freed. Pure. */

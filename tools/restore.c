@@ -8,6 +8,7 @@
 #include "paths.h"
 #include "restart.h"
 #include "say.h"
+#include "volume-line.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -385,7 +386,7 @@ static bool is_renamed(const char *name)
 	return !dm_find_disk(name, &found) && strcmp(found.name, name);
 }
 
-int restore_disk(const char *name)
+static int restore(const char *name)
 {
 	struct disk d = { .name = name };
 	bool torn;
@@ -408,6 +409,30 @@ int restore_disk(const char *name)
 			code = make_alone(&d);
 	}
 	disk_free(&d);
+	return code;
+}
+
+/* A volume's name is a link, too. */
+static void make_link(const char *name)
+{
+	const struct tab_line *line;
+	struct dm_device device;
+	struct tab tab;
+
+	if (tab_load(&tab))
+		return;
+	line = tab_find(&tab, name);
+	if (line && !dm_find(name, &device) && device.live)
+		volume_line_link(line);
+	tab_free(&tab);
+}
+
+int restore_disk(const char *name)
+{
+	int code = restore(name);
+
+	if (!code)
+		make_link(name);
 	return code;
 }
 

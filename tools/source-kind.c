@@ -102,9 +102,22 @@ static char *own_removal(const struct state *state)
 /* Of a volume's device whose name could not be moved. */
 static const char by_lvm[] = "Its device is in use as before, above the dest, but after a boot, or when lvm2 loads its table anew (lvchange --refresh, lvextend, lvrename), the name of the volume leads to the old data: remove it, or rename it (lvm lvrename --driverloaded n), before.";
 
+/* Has the device left the volume, whose uuid it has, by a migration before? */
+static bool has_left(const struct state *state, char *id)
+{
+	struct lvm_volume volume;
+	int code = state->rested ? lvm_look(id, &volume) : FAILED;
+	bool has = code == NOT_FOUND || (!code && volume.stale);
+
+	if (!code)
+		lvm_volume_free(&volume);
+	return has;
+}
+
 /* Of what its name leads to after a boot. */
 static void caution(const struct state *state)
 {
+	bool left;
 	char *id;
 
 	if (!strncmp(state->uuid, DM_DISK_PREFIX, strlen(DM_DISK_PREFIX)) ||
@@ -118,7 +131,10 @@ static void caution(const struct state *state)
 			    state->name, state->name);
 		return;
 	}
+	left = has_left(state, id);
 	free(id);
+	if (left)
+		return;
 	if (state->volume.held)
 		say("%s: Its device is in use as before, above the dest, but after a boot there is none by that name: what used it must use the dest then; \"livemigrate disk add %s %s\", when it is closed and removed, makes one of that name.",
 		    state->name, state->name, dest_name(state));

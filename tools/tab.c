@@ -108,8 +108,10 @@ static const char *read_options(char *options, struct tab_line *line)
 	while ((option = strsep(&next, ","))) {
 		if (!strcmp(option, "noauto"))
 			line->noauto = true;
+		else if (!strcmp(option, "lv"))
+			line->lv = true;
 		else if (strncmp(option, "size=", 5))
-			return "the options are size=SECTORS and noauto";
+			return "the options are size=SECTORS, noauto and lv";
 		else if (!number_parse(option + 5, &line->sectors) || !line->sectors ||
 			 line->sectors > UINT64_MAX >> 9)
 			return "size= takes a number of sectors";
@@ -150,7 +152,7 @@ static void forget_fields(struct tab_line *line)
 	free(line->device);
 	line->name = line->device = NULL;
 	line->sectors = 0;
-	line->noauto = false;
+	line->noauto = line->lv = false;
 	line->bad = NULL;
 }
 
@@ -288,12 +290,16 @@ size_t tab_number(const struct tab *tab, const struct tab_line *line)
  * Writing
  */
 
-static char *options_text(uint64_t sectors, bool noauto)
+static char *options_text(const struct tab_line *want)
 {
-	if (!sectors)
-		return copy_of(noauto ? "noauto" : "-");
-	return format("size=%llu%s", (unsigned long long)sectors,
-		      noauto ? ",noauto" : "");
+	char *size = want->sectors ? format(",size=%llu", (unsigned long long)want->sectors) :
+				     copy_of("");
+	char *all = format("%s%s%s", size, want->noauto ? ",noauto" : "", want->lv ? ",lv" : "");
+	char *text = copy_of(*all ? all + 1 : "-");
+
+	free(size);
+	free(all);
+	return text;
 }
 
 static void append(struct tab *tab, const char *text)
@@ -334,16 +340,15 @@ static void rewrite(struct tab *tab, struct tab_line *line, const char *device,
 	take_line(tab, line);
 }
 
-void tab_set(struct tab *tab, const char *name, const char *device,
-	     uint64_t sectors, bool noauto)
+void tab_set(struct tab *tab, const struct tab_line *want)
 {
-	const struct tab_line *line = tab_find(tab, name);
-	char *options = options_text(sectors, noauto), *text;
+	const struct tab_line *line = tab_find(tab, want->name);
+	char *options = options_text(want), *text;
 
 	if (line) {
-		rewrite(tab, tab->line + (line - tab->line), device, options);
+		rewrite(tab, tab->line + (line - tab->line), want->device, options);
 	} else {
-		text = format("%s %s %s\n", name, device, options);
+		text = format("%s %s %s\n", want->name, want->device, options);
 		append(tab, text);
 		free(text);
 	}

@@ -21,6 +21,7 @@ struct tab_line {
 	char *name, *device;	/* NULL: nothing but a comment */
 	uint64_t sectors;	/* option size=N; 0: all of the device */
 	bool noauto;		/* option noauto */
+	bool lv;		/* option lv: the name is a volume's, VG/LV leads there, too */
 };
 
 struct tab {
@@ -45,11 +46,10 @@ const char *tab_bad_name(const char *name);
 const char *tab_bad_device(const char *device);
 
 /*
- * The line of @name, or a new one at the end, says that. All else in it stays,
- * comments and blanks too. All three are good.
+ * The line of @want's name, or a new one at the end, has @want's device and options.
+ * All else in it stays, comments and blanks too. What @want says is good.
  */
-void tab_set(struct tab *tab, const char *name, const char *device,
-	     uint64_t sectors, bool noauto);
+void tab_set(struct tab *tab, const struct tab_line *want);
 void tab_remove(struct tab *tab, const char *name);
 
 #endif

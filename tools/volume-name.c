@@ -12,6 +12,7 @@
 #include "child.h"
 #include "lvm.h"
 #include "say.h"
+#include "volume-line.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -255,12 +256,6 @@ int volume_name_restore(struct migration *m)
  * After
  */
 
-static void tell_absent(const struct state *state, const char *vg)
-{
-	say("%s: there is no logical volume %s/%s any more: the data is on %s.", state->name,
-	    vg, state->volume.lv, state->dest.path);
-}
-
 static int revive(const char *id)
 {
 	struct lvm_volume dest;
@@ -340,16 +335,7 @@ int volume_name_can_hand_over(const struct state *state)
 
 int volume_name_hand_over(const struct state *state)
 {
-	char *vg, *lv;
-
-	if (is_given(state))
-		return with_dest(state, give);
-	if (*state->volume.lv && lvm_split(state->source_object, &vg, &lv)) {
-		tell_absent(state, vg);
-		free(vg);
-		free(lv);
-	}
-	return DONE;
+	return is_given(state) ? with_dest(state, give) : volume_line_keep(state);
 }
 
 /* The source has stepped aside before. */

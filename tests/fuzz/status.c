@@ -97,7 +97,11 @@ static void same_but(const struct tab *tab, const struct tab *before, size_t but
 
 static void change_tab(const char *text, size_t size, const char *name)
 {
-	static const char device[] = "/dev/disk/by-id/other";
+	static char device[] = "/dev/disk/by-id/other";
+	const struct tab_line want = {
+		.name = copy_of(name), .device = device, .sectors = size + 1,
+		.noauto = size & 1, .lv = size >> 1 & 1,
+	};
 	struct tab before, tab, again;
 	size_t len, but;
 	char *printed;
@@ -105,17 +109,19 @@ static void change_tab(const char *text, size_t size, const char *name)
 	tab_parse(text, size, &before);
 	tab_parse(text, size, &tab);
 	but = tab_find(&tab, name) ? tab_number(&tab, tab_find(&tab, name)) - 1 : tab.nr;
-	tab_set(&tab, name, device, size + 1, size & 1);
+	tab_set(&tab, &want);
 	same_but(&tab, &before, but);
 	printed = tab_text(&tab, &len);
 	tab_parse(printed, len, &again);
 	must(again.nr == tab.nr, "there are more lines than before, or less");
 	must(tab_find(&again, name) && !strcmp(tab_find(&again, name)->device, device) &&
 	     tab_find(&again, name)->sectors == size + 1 &&
-	     tab_find(&again, name)->noauto == (size & 1), "it is not what was set");
+	     tab_find(&again, name)->noauto == (size & 1) &&
+	     tab_find(&again, name)->lv == (size >> 1 & 1), "it is not what was set");
 	tab_remove(&again, name);
 	must(!tab_find(&again, name) && !tab_find_bad(&again, name), "it has not gone");
 	free(printed);
+	free(want.name);
 	tab_free(&again);
 	tab_free(&tab);
 	tab_free(&before);

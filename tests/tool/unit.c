@@ -588,6 +588,15 @@ static bool is_text(const struct tab *tab, const char *text)
 	return is;
 }
 
+static void set(struct tab *tab, char *name, char *device, uint64_t sectors, bool noauto)
+{
+	const struct tab_line want = {
+		.name = name, .device = device, .sectors = sectors, .noauto = noauto,
+	};
+
+	tab_set(tab, &want);
+}
+
 static bool is_locked(void)
 {
 	char *holder = lock_holder();
@@ -681,6 +690,7 @@ static void test_tab_reading(void)
 	CHECK(line && !strcmp(line->device, "UUID=ab-c") && !line->sectors);
 	line = tab_find(&tab, "vm4");
 	CHECK(line && line->sectors == 8 && line->noauto);
+	CHECK(line && !line->lv);
 	CHECK(tab_find(&tab, "vm5") && !tab_find(&tab, "vm3") && !tab_find(&tab, "#vm3"));
 	tab_free(&tab);
 	done("lines of the tab");
@@ -732,12 +742,13 @@ static void test_tab_bad_lines(void)
 
 static void test_tab_writing(void)
 {
+	struct tab_line lv;
 	struct tab tab;
 
 	parse(TAB, &tab);
-	tab_set(&tab, "vm1", "/dev/disk/by-id/x", 0, false);
-	tab_set(&tab, "vm2", "/srv/image", 16, true);
-	tab_set(&tab, "vm9", "PARTUUID=1", 0, false);
+	set(&tab, "vm1", "/dev/disk/by-id/x", 0, false);
+	set(&tab, "vm2", "/srv/image", 16, true);
+	set(&tab, "vm9", "PARTUUID=1", 0, false);
 	tab_remove(&tab, "vm4");
 	tab_remove(&tab, "vm7");
 	CHECK(is_text(&tab, "# disks\n\nvm1\t/dev/disk/by-id/x  -\t# the web\n"
@@ -746,15 +757,27 @@ static void test_tab_writing(void)
 	CHECK(tab_find(&tab, "vm2") && tab_find(&tab, "vm2")->sectors == 16);
 	tab_free(&tab);
 	parse("", &tab);
-	tab_set(&tab, "vm1", "/dev/a", 8, false);
+	set(&tab, "vm1", "/dev/a", 8, false);
 	CHECK(is_text(&tab, "vm1 /dev/a size=8\n"));
 	tab_remove(&tab, "vm1");
 	CHECK(is_text(&tab, ""));
 	tab_free(&tab);
 	parse("vm1 /dev/a\r\nvm2 /dev/b", &tab);
-	tab_set(&tab, "vm1", "/dev/c", 0, true);
-	tab_set(&tab, "vm2", "/dev/d", 0, false);
+	set(&tab, "vm1", "/dev/c", 0, true);
+	set(&tab, "vm2", "/dev/d", 0, false);
 	CHECK(is_text(&tab, "vm1 /dev/c noauto\r\nvm2 /dev/d -"));
+	tab_free(&tab);
+	parse("vg-a /dev/a lv,noauto\n", &tab);
+	lv = *tab_find(&tab, "vg-a");
+	CHECK(lv.lv && lv.noauto && !lv.sectors);
+	lv.name = "vg-b";
+	lv.device = "/dev/b";
+	tab_set(&tab, &lv);
+	lv.noauto = false;
+	lv.sectors = 8;
+	lv.name = "vg-a";
+	tab_set(&tab, &lv);
+	CHECK(is_text(&tab, "vg-a /dev/b size=8,lv\nvg-b /dev/b noauto,lv\n"));
 	tab_free(&tab);
 	done("a line of the tab is changed, and nothing else");
 }
@@ -786,7 +809,7 @@ static void test_tab_file(void)
 	/* What a killed one has left. */
 	write_tab(new, "vm1 /torn");
 	CHECK(!tab_load(&tab) && tab_find(&tab, "vm1"));
-	tab_set(&tab, "vm1", "/dev/sdb", 65536, false);
+	set(&tab, "vm1", "/dev/sdb", 65536, false);
 	CHECK(!tab_writable() && !tab_save(&tab));
 	tab_free(&tab);
 	CHECK(!lstat(link, &st) && S_ISLNK(st.st_mode));
@@ -798,7 +821,7 @@ static void test_tab_file(void)
 	CHECK(!unlink(link) && !unlink(path));
 	/* The first one has a word about what it is. */
 	CHECK(!tab_load(&tab));
-	tab_set(&tab, "vm1", "/dev/a", 0, false);
+	set(&tab, "vm1", "/dev/a", 0, false);
 	CHECK(!tab_save(&tab));
 	tab_free(&tab);
 	file = fopen(link, "r");

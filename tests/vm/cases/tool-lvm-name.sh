@@ -2,17 +2,18 @@
 # shellcheck shell=sh
 # The name of a logical volume that is moved, with the real lvm2, and over a real reboot,
 # in which the machine just stops: it means the data, never the old one. Moved within its
-# group, and out of it; what stands in the way is refused before anything has changed; a
+# group, and out of it, where a line of livemigrate.tab keeps the name; what stands in the way is refused before anything has changed; a
 # commit that is killed anywhere is finished by resume, or taken back; one that a reboot
 # has cut off leaves no such name until somebody decides.
 #
-# Caught: a name that is not changed (after the boot it means the old data).
+# Caught: a name that is not changed (after the boot it means the old data); one that left
+# its group, moved on, and a line that stayed.
 #
-# vm: livemigrate=sanitized disks=96M,40M,8M boots=2 timeout=800 mem=640
-# vm: files=tests/vm/legs.sh,tests/vm/tool.sh,tests/vm/lvm.sh bins=lvm modules=ext4
+# vm: livemigrate=sanitized disks=96M,40M,24M boots=2 timeout=800 mem=640
+# vm: files=tests/vm/legs.sh,tests/vm/tool.sh,tests/vm/lvm.sh bins=lvm,jq modules=ext4,loop
 
 . /vm/lib.sh
-export LIVEMIGRATE_STATE_DIR=/state/lib
+export LIVEMIGRATE_STATE_DIR=/state/lib LIVEMIGRATE_TAB=/state/tab
 . legs.sh
 . tool.sh
 . lvm.sh
@@ -29,6 +30,20 @@ fill()	# fill DEV: with what is not zero; its sum in $sum
 is()	# is VG/LV: it holds what was filled in
 {
 	[ "$(dd if="/dev/$1" iflag=direct bs=1M 2>/dev/null | md5sum)" = "$sum" ] || die "$1 is not the data"
+}
+
+# out_of_it LV VG/LV: it is committed, and the name is told of
+out_of_it()
+{
+	tool start "vg0/$1" --to "$2"
+	tool wait "vg0/$1"
+	tool cutover "vg0/$1"
+	answers 0 "After each boot /dev/vg0/$1 and /dev/mapper/vg0-.* lead there" commit "vg0/$1"
+}
+
+tab_is()
+{
+	[ "$(grep -v '^#' "$TAB")" = "$1" ] || die "the tab is: $(cat "$TAB")"
 }
 
 skipped()	# skipped VG/LV: lvm2 does not make a device of it by itself
@@ -52,7 +67,8 @@ recorded()	# the name of the device that there is a record of
 first_boot()
 {
 	mkfs.ext4 -q /dev/vdc
-	mount /dev/vdc /state
+	# What is not written with care is lost when the machine stops.
+	mount -o commit=600 /dev/vdc /state
 	vm_lvm vgcreate vg0 /dev/vda
 	vm_lvm vgcreate vg1 /dev/vdb
 	vm_lvm lvcreate -y -L 8M -n vm-1 vg0
@@ -154,6 +170,51 @@ first_boot()
 	done
 	[ $n -gt 12 ] || die "it was killed too seldom"
 
+	note "--- out of its group, and on from there"
+	vm_lvm lvcreate -y -L 4M -n four-1 vg0
+	dd if=/dev/urandom of=/dev/vg0/four-1 bs=1M count=4 conv=fsync,notrunc 2>/dev/null
+	exec 7</dev/vg0/four-1
+	out_of_it four-1 vg1/first
+	tab_is 'vg0-four--1 /dev/vg1/first lv'
+	[ ! -e /dev/vg0/four-1 ] || die "the name leads somewhere"
+	# What has the name now is not to be taken for what had it.
+	vm_lvm lvcreate -y -L 4M -n four-1 vg0
+	refused 9 'has another disk of that name' start vg0/four-1 --to vg0/never
+	vm_lvm lvremove -y vg0/four-1
+	# As it is in use.
+	answers 9 'vg0-four--1: .* is in use .held by the device vg0-four--1.lmsrc1' boot
+	# Within the new group, to an image, and to a volume again.
+	tool run vg0-four--1.lmsrc1 --to vg1/second --failback-window 0
+	tab_is 'vg0-four--1 /dev/vg1/first lv'
+	[ -e /dev/vg1/first ] || die "there are now: $(volumes)"
+	tool run vg0-four--1.lmsrc1 --to /state/four.raw --failback-window 0
+	tab_is 'vg0-four--1 /state/four.raw lv'
+	tool run vg0-four--1.lmsrc1 --to vg1/third --failback-window 0
+	tab_is 'vg0-four--1 /dev/vg1/third lv'
+	dd if=/dev/urandom of=/dev/mapper/vg0-four--1.lmsrc1 bs=1M count=4 conv=fsync,notrunc 2>/dev/null
+	md5sum </dev/mapper/vg0-four--1.lmsrc1 >/state/four
+	exec 7<&-
+	dmsetup remove vg0-four--1.lmsrc1
+	vm_lvm lvremove -y vg1/first.lmsrc1 vg1/first.lmsrc2
+	rm /state/four.raw
+	all_clear
+
+	note "--- ... where the line cannot be written, it is said so"
+	echo 'vg0-five /dev/vdz -' >>"$TAB"
+	vm_lvm lvcreate -y -L 4M -n five vg0
+	refused 9 'has another disk of that name' start vg0/five --to vg1/five
+	sed -i '/^vg0-five/d' "$TAB"
+	exec 7</dev/vg0/five
+	tool start vg0/five --to vg1/five
+	tool wait vg0/five
+	tool cutover vg0/five
+	echo 'vg0-five /dev/vdz -' >>"$TAB"
+	answers 0 'has a line of that name, of another disk: what used it must use vg1/five' commit vg0/five
+	sed -i '/^vg0-five/d' "$TAB"
+	exec 7<&-
+	dmsetup remove vg0-five.lmsrc1
+	vm_lvm lvremove -y vg0/five.lmsrc1 vg0/four-1.lmsrc1 vg1/five
+
 	note "--- cut off by the machine"
 	tool start vg0/vm-1 --to vg0/other
 	tool wait vg0/vm-1
@@ -190,6 +251,24 @@ first_boot()
 	[ $cut -eq 1 ] || die "it was not killed in time"
 	volumes
 
+	note "--- ... and one that leaves its group"
+	vm_lvm lvcreate -y -L 4M -n six vg0
+	tool start vg0/six --to vg1/six
+	tool wait vg0-six
+	tool cutover vg0-six
+	dd if=/dev/urandom of=/dev/vg0/six bs=1M count=4 conv=fsync,notrunc 2>/dev/null
+	md5sum </dev/vg0/six >/state/six
+	cut=0
+	for n in $(seq 12 4 60); do
+		kill_at "$n" commit vg0-six
+		if grep -q '"told":true' /state/lib/vg0-six*.json; then
+			cut=1
+			break
+		fi
+	done
+	[ $cut -eq 1 ] || die "it was not killed in time"
+	! grep -q vg0-six "$TAB" || die "it was killed too late"
+
 	note "--- ... and one before anything had happened"
 	vm_lvm lvcreate -y -L 4M -n three vg0
 	tool start vg0/three --to vg0/three-new
@@ -206,7 +285,34 @@ first_boot()
 	[ $cut -eq 1 ] || die "it was not killed in time"
 	[ -e /dev/vg0/three ] || die "that was too late: $(volumes)"
 	sync
+
+	note "--- ... and one that had just begun"
+	vm_lvm lvcreate -y -L 4M -n eight vg0
+	tool disk add eight vg0/eight
+	tool start eight --to vg0/eight-new
 	boot_again
+}
+
+# What was committed before the boot, and what boot has finished.
+left_the_group()
+{
+	# What was said was on the disk.
+	tab_is "$(printf 'vg0-four--1 /dev/vg1/third lv\neight /dev/vg0/eight size=8192\nvg0-six /dev/vg1/six lv')"
+	tool abort eight
+	tool disk remove eight
+	vm_lvm lvremove -y vg0/eight vg0/eight-new
+	[ "$(md5sum </dev/vg0/four-1)" = "$(cat /state/four)" ] || die "vg0/four-1 has the old data"
+	[ "$(md5sum </dev/vg0/six)" = "$(cat /state/six)" ] || die "vg0/six has the old data"
+	[ "$(livemigrate disk list --json | jq -c '[.disks[] | [.name, .lv, .state]]')" = \
+		'[["vg0-four--1",true,"idle"],["vg0-six",true,"idle"]]' ] || die "$(livemigrate disk list --json)"
+	# A disk of the tab like any other, under both names.
+	tool run vg0/four-1 --to vg1/fourth --failback-window 0
+	tab_is "$(printf 'vg0-four--1 /dev/vg1/fourth lv\nvg0-six /dev/vg1/six lv')"
+	[ "$(md5sum </dev/vg1/fourth)" = "$(cat /state/four)" ] || die "vg1/fourth has the old data"
+	tool disk remove vg0-four--1
+	tool disk remove vg0-six
+	[ ! -L /dev/vg0/four-1 ] && [ ! -L /dev/vg0/six ] || die "a link is left"
+	vm_lvm lvremove -y vg0/six.lmsrc1 vg1/six vg1/third vg1/fourth
 }
 
 second_boot()
@@ -217,7 +323,8 @@ second_boot()
 	[ ! -e /dev/vg0/vm-1 ] || die "the name is there: $(volumes)"
 	[ ! -e /dev/vg0/two ] || die "the name is there: $(volumes)"
 	answers 3 'gives it the volume.s name' boot
-	[ "$(volumes)" = "vg0/other vg0/three vg0/three-new vg0/two vg0/two.lmsrc1 vg0/vm-1.lmsrc1" ] || die "there are now: $(volumes)"
+	[ "$(volumes)" = "vg0/eight vg0/eight-new vg0/other vg0/six.lmsrc1 vg0/three vg0/three-new vg0/two vg0/two.lmsrc1 vg0/vm-1.lmsrc1 vg1/six vg1/third" ] || die "there are now: $(volumes)"
+	left_the_group
 	[ "$(md5sum </dev/vg0/two)" = "$(cat /state/two)" ] || die "vg0/two has the old data"
 	skipped vg0/two.lmsrc1
 	[ "$(recorded | xargs)" = "vg0-three vg0-vm--1.lmsrc1" ] || die "there are records of: $(recorded)"
