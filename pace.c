@@ -155,7 +155,7 @@ static void pace_keep(struct lm_pace *p, u64 span, u64 now)
 }
 
 /*
- * Has the guest got less than 15/16 of what it got alone?  Counts of that size vary by
+ * Has the guest got less than 31/32 of what it got alone?  Counts of that size vary by
  * their square root; twice that is chance.
  */
 static bool pace_is_costly(const struct lm_pace *p, u64 ios, u64 span)
@@ -163,7 +163,7 @@ static bool pace_is_costly(const struct lm_pace *p, u64 ios, u64 span)
 	u64 alone = div64_u64(p->alone_ios * span, SECOND);
 	u64 chance = 2 * int_sqrt64(alone);
 
-	return p->alone_ios && ios + chance < alone - (alone >> 4);
+	return p->alone_ios && ios + chance < alone - (alone >> 5);
 }
 
 /*
@@ -199,6 +199,12 @@ static void pace_low_ended(struct lm_pace *p, const struct lm_pace_guest *did, u
 		leg->limit = SLACK + max(usual, leg->longest + leg->longest / 2);
 	}
 	p->alone_ios = did->busy * 4 >= span * 3 ? pace_per_second(did->ios, span) : 0;
+	if (p->alone_ios && p->lows == 1) {
+		/* It fills its disk, so this much was in its way: once more, with less. */
+		p->good = RATE_START / LOW_DIVISOR;
+		pace_go_low(p, p->after_low);
+		return;
+	}
 	p->low_at = now + LOW_EVERY;
 	p->mode = p->after_low;
 	p->streak = 0;

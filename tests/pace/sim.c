@@ -267,7 +267,7 @@ static void disk_make(struct disk *d, enum kind kind, double per_second)
  * Guests
  */
 
-enum guest_kind { STILL, READS, WRITES, IN_ROW, SATURATES };
+enum guest_kind { STILL, READS, WRITES, IN_ROW, SATURATES, SATURATES_READING };
 
 #define DEPTH	16
 
@@ -309,6 +309,16 @@ struct guest_io {
 
 static void guest_io(void *arg);
 
+static bool saturates(enum guest_kind kind)
+{
+	return kind == SATURATES || kind == SATURATES_READING;
+}
+
+static bool reads(enum guest_kind kind)
+{
+	return kind == READS || kind == SATURATES_READING;
+}
+
 static void guest_record(double ns)
 {
 	if (guest.nr == guest.room) {
@@ -328,7 +338,7 @@ static void guest_done(void *arg)
 		guest.did.busy += now - guest.busy_since;
 	guest_record((double)(now - io->since));
 	free(io);
-	if (guest.kind == SATURATES)
+	if (saturates(guest.kind))
 		at(now + 20000, guest_io, NULL);
 }
 
@@ -343,14 +353,14 @@ static void guest_io(void *arg)
 	}
 	io = malloc(sizeof(*io));
 	io->since = now;
-	io->left = guest.kind != READS && guest.mirrored ? 2 : 1;
+	io->left = !reads(guest.kind) && guest.mirrored ? 2 : 1;
 	guest.did.ios++;
 	if (!guest.under_way++)
 		guest.busy_since = now;
 	if (io->left == 2)
 		disk_io(&disks[1], guest.size, guest.kind == IN_ROW, guest_done, io);
 	disk_io(&disks[0], guest.size, guest.kind == IN_ROW, guest_done, io);
-	if (guest.kind != SATURATES)
+	if (!saturates(guest.kind))
 		at(now + (guest.kind == IN_ROW ? (u64)(1e9 / guest.per_second) :
 						 interval(guest.per_second)), guest_io, arg);
 }
@@ -367,7 +377,7 @@ static void guest_begin(enum guest_kind kind, double per_second, u64 size, bool 
 	memset(&guest.did, 0, sizeof(guest.did));
 	guest.under_way = 0;
 	guest.nr = 0;
-	for (i = 0; kind != STILL && i < (kind == SATURATES ? DEPTH : 1); i++)
+	for (i = 0; kind != STILL && i < (saturates(kind) ? DEPTH : 1); i++)
 		at(when, guest_io, NULL);
 }
 
@@ -644,9 +654,12 @@ static const struct work works[] = {
 	{ "tick, 4 MiB/s in a row", TICK, 64, IN_ROW, 32, 131072, 4096, 0, 1.2, 2, .max_p999 = 3 },
 	{ "tick, 400 writes, copy_rate changes", TICK, 64, WRITES, 400, 4096, 512, 0, 12, 2, 0, 0, .capped = true },
 	{ "tick, saturated", TICK, 64, SATURATES, 0, 4096, 64, 0, 0, 0, 0, .min_ios = 0.9 },
+	{ "tick, saturated with reads", TICK, 64, SATURATES_READING, 0, 4096, 64, 0, 0, 0, 0, .min_ios = 0.9 },
+	{ "tick, slow, saturated with reads", TICK, 16, SATURATES_READING, 0, 4096, 64, 0, 0, 0, 0, .min_ios = 0.9 },
 	{ "leak, 400 writes", LEAK, 64, WRITES, 400, 4096, 4096, 0, 1.1, 2, .max_p999 = 0 },
 	{ "leak, 16 MiB/s in a row", LEAK, 64, IN_ROW, 128, 131072, 4096, 0, 1.6, 2, .max_p999 = 0 },
 	{ "leak, saturated", LEAK, 16, SATURATES, 0, 4096, 16, 0, 0, 0, 0, .min_ios = 0.88 },
+	{ "leak, saturated with reads", LEAK, 16, SATURATES_READING, 0, 4096, 64, 0, 0, 0, 0, .min_ios = 0.88 },
 	{ "requests, saturated", LEAK_IOPS, 1500, SATURATES, 0, 4096, 16, 0, 0, 0, 0, .min_ios = 0.9 },
 	{ "fifo, 400 writes", FIFO, 64, WRITES, 400, 4096, 1024, 0, 0, 0, .max_p999 = 0 },
 	{ "fifo, saturated", FIFO, 64, SATURATES, 0, 4096, 64, 0, 0, 0, 0, .min_ios = 0.9 },
