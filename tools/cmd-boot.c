@@ -4,7 +4,6 @@
  * of volumes whose commit was cut off. What one of them lacks the others do not wait for.
  */
 #include "command.h"
-#include "dest-kind.h"
 #include "disk.h"
 #include "events.h"
 #include "lock.h"
@@ -113,8 +112,7 @@ static bool is_decided(const struct migration *m)
 static bool is_ready(const struct migration *m)
 {
 	if (!restart_is_due(m))
-		return is_decided(m) && volume_name_is_ready(m->state) &&
-		       named_present(dest_lasting(m->state));
+		return is_decided(m) && volume_name_is_ready(m->state);
 	return volume_is_there(m->state) &&
 	       (m->state->step == STEP_ABORT || restore_legs_are_there(m->state));
 }

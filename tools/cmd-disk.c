@@ -8,6 +8,7 @@
 #include "disk.h"
 #include "image.h"
 #include "lock.h"
+#include "lvm.h"
 #include "paths.h"
 #include "say.h"
 #include "volume-line.h"
@@ -19,14 +20,29 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+/* Does it migrate below the name of a volume that it was? */
+static int check_not_moving(const char *name)
+{
+	int damaged, code = DONE;
+	struct state *state = disk_record(name, &damaged);
+
+	if (state && strcmp(state->name, name))
+		code = fail(NOT_NOW, "%s migrates, as %s: commit or abort that first.", name,
+			    state->name);
+	state_free(state);
+	return code;
+}
+
 /* Does it migrate, or is there a record that says so? */
 static int check_idle(const char *name)
 {
 	struct migration m;
 	char *note;
-	int code = DONE;
+	int code = check_not_moving(name);
 	bool over;
 
+	if (code)
+		return code;
 	if (migration_look(name, &m))
 		return DONE;
 	/* A pinned target stays, and is nothing but a plain mapping then. */
@@ -208,6 +224,8 @@ static int disk_add(const struct request *r)
 		if (!code)
 			code = add(&a);
 	}
+	if (!code && tab_find(&a.tab, a.name))
+		volume_line_link(tab_find(&a.tab, a.name));
 	if (code)
 		backing_take_back();
 	else
@@ -227,7 +245,13 @@ static int unmap(const char *name, bool in_tab)
 {
 	struct dm_device device;
 	int err = dm_find(name, &device);
+	char *id;
 
+	/* A volume of that name is lvm2's, and not what the line means. */
+	if (!err && in_tab && lvm_id(device.uuid, &id)) {
+		free(id);
+		return DONE;
+	}
 	if (err)
 		return in_tab ? DONE : fail(NOT_FOUND, "There is no disk %s: \"livemigrate disk list\" lists them.",
 					    name);

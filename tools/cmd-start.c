@@ -19,6 +19,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 struct start {
 	struct dm_device device;
@@ -128,6 +129,18 @@ static int choose_pinned(const struct request *r, const struct dm_device *device
 }
 
 /* What the state can say before it is known whether that can be done. */
+/* Where it rests above a volume that it has left, it may be the disk of some line. */
+static char *line_of(const struct start *s)
+{
+	struct dm_table table = { 0 };
+	struct place on;
+	bool is = s->rested && !dm_table_get(s->device.name, false, &table) &&
+		  rest_parse(table.line[0].type, table.line[0].params, &on);
+
+	dm_table_free(&table);
+	return is ? disk_that_has(&s->device, makedev(on.major, on.minor)) : copy_of("");
+}
+
 static void make_state(const struct request *r, struct start *s, uint64_t sectors)
 {
 	struct state *state = state_new();
@@ -141,6 +154,8 @@ static void make_state(const struct request *r, struct start *s, uint64_t sector
 	state->object.block = device_block(s->device.dev);
 	state->pinned = s->pinned;
 	state->rested = s->rested;
+	free(state->line);
+	state->line = line_of(s);
 	state->paused = is_given(r, OPT_PAUSED);
 	state->zeroed = is_given(r, OPT_ZEROED);
 	state->rate = r->number[OPT_RATE];
@@ -243,6 +258,9 @@ static int choose_metadata(const struct request *r, struct start *s)
 
 	if (!is_given(r, OPT_METADATA))
 		return DONE;
+	if (*state->line)
+		return fail(UNFIT, "%s is the disk %s of %s, and after a boot only that is there: so --metadata cannot make its migration go on. Leave it out; or let its user open /dev/mapper/%s, and migrate that.",
+			    s->device.name, state->line, tab_file(), state->line);
 	code = blockdev_get("metadata device", r->text[OPT_METADATA], &bd);
 	if (!code)
 		code = check_dest("metadata device", &bd, &s->device, 0, false);

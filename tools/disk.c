@@ -81,12 +81,27 @@ dev_t disk_below(const struct dm_device *device)
  * Lines
  */
 
-/* What it is called at boot: its uuid does not change if it is renamed. */
+static bool is_volume(const char *uuid)
+{
+	char *id;
+	bool is = lvm_id(uuid, &id);
+
+	if (is)
+		free(id);
+	return is;
+}
+
+/*
+ * What it is called at boot: its uuid does not change if it is renamed. A volume's device
+ * is lvm2's, and none of the lines, whatever it is called.
+ */
 static const char *boot_name(const char *name, const char *uuid)
 {
 	size_t len = strlen(DM_DISK_PREFIX);
 
-	return strncmp(uuid, DM_DISK_PREFIX, len) ? name : uuid + len;
+	if (!strncmp(uuid, DM_DISK_PREFIX, len))
+		return uuid + len;
+	return is_volume(uuid) ? "" : name;
 }
 
 static int bad_line(const struct tab *tab, const char *name)
@@ -99,20 +114,20 @@ static int bad_line(const struct tab *tab, const char *name)
 
 const char *disk_name(const struct state *state)
 {
-	return boot_name(state->name, state->uuid);
+	return *state->line ? state->line : boot_name(state->name, state->uuid);
 }
 
 int disk_may_migrate(const struct dm_device *device)
 {
-	const char *name = boot_name(device->name, device->uuid);
+	bool volume = is_volume(device->uuid);
+	const char *name = volume ? device->name : boot_name(device->name, device->uuid);
 	const struct tab_line *line;
-	char *lasting, *id;
+	char *lasting;
 	struct tab tab;
 	int code = tab_load(&tab);
 
 	line = code ? NULL : tab_find(&tab, name);
-	if (line && lvm_id(device->uuid, &id)) {
-		free(id);
+	if (line && volume) {
 		code = fail(UNFIT, "%s is a logical volume, and %s, line %zu, has another disk of that name: \"livemigrate disk remove %s\" first.",
 			    name, tab_file(), tab_number(&tab, line), name);
 	} else if (line && named_by_content(line->device)) {
@@ -127,7 +142,7 @@ int disk_may_migrate(const struct dm_device *device)
 
 int disk_may_follow(const struct migration *m)
 {
-	const char *name = boot_name(m->device.name, m->device.uuid);
+	const char *name = disk_name(m->state);
 	struct tab tab;
 	int code = tab_load(&tab);
 
@@ -152,8 +167,8 @@ static void tell_of(const char *name, const char *device, enum lasting how)
 }
 
 /* A mapping keeps its size, whatever lies below it. */
-int disk_point_line(struct tab *tab, const struct tab_line *line, const char *path,
-		    dev_t dev, uint64_t sectors)
+static int point_line(struct tab *tab, const struct tab_line *line, const char *path,
+		      dev_t dev, uint64_t sectors)
 {
 	struct tab_line want = {
 		.name = copy_of(line->name), .lv = line->lv, .noauto = line->noauto,
@@ -184,7 +199,7 @@ static int point_to(const char *name, const char *path, dev_t dev, uint64_t sect
 
 	line = code ? NULL : tab_find(&tab, name);
 	if (line)
-		code = disk_point_line(&tab, line, path, dev, sectors);
+		code = point_line(&tab, line, path, dev, sectors);
 	else if (!code && tab_find_bad(&tab, name))
 		code = bad_line(&tab, name);
 	tab_free(&tab);
@@ -210,30 +225,55 @@ int disk_follow(const struct state *state)
 			state->dest.dev, state->sectors);
 }
 
-int disk_want_dest(const struct state *state, struct blockdev *bd)
+int disk_follow_record(const struct state *state)
 {
 	const char *name = disk_name(state);
 	const char *path = dest_lasting(state);
+	struct blockdev bd;
+	int code;
 
-	memset(bd, 0, sizeof(*bd));
 	if (path[0] != '/' || named_is_passing(path))
 		return fail(UNFIT, "%s was committed to %s, and it is not known what that is called since the reboot: write it into %s, and \"livemigrate abort --force %s\" forgets the migration.",
 			    name, path, tab_file(), name);
 	if (!dest_is_same(state))
 		return fail(UNFIT, "%s was committed to %s, which is not there, or is another file: bring it back; or write into %s where the data is, and \"livemigrate abort --force %s\" forgets the migration.",
 			    name, path, tab_file(), name);
-	return named_get("destination", path, bd);
-}
-
-int disk_follow_record(const struct state *state)
-{
-	struct blockdev bd;
-	int code = disk_want_dest(state, &bd);
-
+	code = named_get("destination", path, &bd);
 	if (!code)
-		code = point_to(disk_name(state), dest_lasting(state), bd.dev, state->sectors);
+		code = point_to(name, path, bd.dev, state->sectors);
 	blockdev_free(&bd);
 	return code;
+}
+
+char *disk_that_has(const struct dm_device *device, dev_t leg)
+{
+	char *name = NULL;
+	struct tab tab;
+	size_t i;
+
+	if (!is_volume(device->uuid) || tab_load(&tab))
+		return copy_of("");
+	for (i = 0; i < tab.nr && !name; i++)
+		if (tab.line[i].name && named_is(tab.line[i].device, leg))
+			name = copy_of(tab.line[i].name);
+	tab_free(&tab);
+	return name ? name : copy_of("");
+}
+
+struct state *disk_record(const char *name, int *damaged)
+{
+	struct state **states = states_load(damaged), *found = NULL;
+	size_t i, at;
+
+	for (i = at = 0; states[i]; i++) {
+		if (!found && !strcmp(disk_name(states[i]), name))
+			found = states[i];
+		else
+			states[at++] = states[i];
+	}
+	states[at] = NULL;
+	states_free(states);
+	return found;
 }
 
 bool disk_is_kept(const struct state *state)
@@ -246,21 +286,6 @@ bool disk_is_kept(const struct state *state)
 	is = tab_find(&tab, disk_name(state)) != NULL;
 	tab_free(&tab);
 	return is;
-}
-
-bool disk_names_dest(const struct state *state)
-{
-	const char *dest = dest_lasting(state);
-	bool names = false;
-	struct tab tab;
-	size_t i;
-
-	if (tab_load(&tab))
-		return false;
-	for (i = 0; i < tab.nr; i++)
-		names |= tab.line[i].name && !strcmp(tab.line[i].device, dest);
-	tab_free(&tab);
-	return names;
 }
 
 int disk_check_others(const char *role, const char *name, const struct blockdev *bd)

@@ -36,19 +36,19 @@ void disk_name_dest(const struct migration *m);
 int disk_follow(const struct state *state);
 /* The same after a reboot, where there is nothing but such a record. */
 int disk_follow_record(const struct state *state);
-/* What the record calls the dest, as it is now. */
-int disk_want_dest(const struct state *state, struct blockdev *bd);
-/* One line of @tab names @dev, called @path, from now on. */
-int disk_point_line(struct tab *tab, const struct tab_line *line, const char *path,
-		    dev_t dev, uint64_t sectors);
 
 /* What its line calls it: its uuid does not change if it is renamed. */
 const char *disk_name(const struct state *state);
+/*
+ * The name of the line that has @leg, on which a volume's device rests that has left its
+ * volume: it is that disk, then, until a boot. "": there is none. To be freed.
+ */
+char *disk_that_has(const struct dm_device *device, dev_t leg);
+/* The record of the disk's migration, whatever its device is called; NULL: none. */
+struct state *disk_record(const char *name, int *damaged);
 
 /* Has it a line? */
 bool disk_is_kept(const struct state *state);
-/* Has some line the dest, which is an image? */
-bool disk_names_dest(const struct state *state);
 
 /* Is a device the disk of another line than @name's? A sentence and UNFIT. */
 int disk_check_others(const char *role, const char *name, const struct blockdev *bd);

@@ -10,6 +10,7 @@
 #include "say.h"
 #include "source-kind.h"
 #include "volume-held.h"
+#include "volume-line.h"
 #include "volume-name.h"
 
 #include <errno.h>
@@ -392,7 +393,7 @@ int end_by_commit(struct migration *m)
 		return code;
 	volume_name_revive(m->state);
 	code = volume_name_hand_over(m->state);
-	dest_keep(m->state, disk_names_dest(m->state));
+	dest_keep(m->state, disk_is_kept(m->state) || volume_line_is_there(m->state));
 	if (code)
 		return code;
 	volume_name_retire(m->state);
@@ -441,7 +442,7 @@ int end_by_taking_dest(struct migration *m)
 	code = volume_name_hand_over(m->state);
 	if (code)
 		return code;
-	dest_keep(m->state, disk_names_dest(m->state));
+	dest_keep(m->state, volume_line_is_there(m->state));
 	if (delete_source)
 		remark("%s: its old source has not been deleted: do that by hand.",
 		       m->state->name);

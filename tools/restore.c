@@ -23,6 +23,7 @@ struct disk {
 	struct tab tab;
 	const struct tab_line *line;
 	struct state *state;		/* of a migration before this boot, or NULL */
+	int damaged;			/* records, that cannot be read */
 	struct dm_device device;
 	bool exists;
 };
@@ -31,36 +32,18 @@ struct disk {
  * What there is
  */
 
-/* By its uuid, because a mapping may have been renamed when it was moved. */
-static struct state *record_of(const char *name)
-{
-	char *uuid = format(DM_DISK_PREFIX "%s", name);
-	struct state **states, *found = NULL;
-	int damaged;
-	size_t i, at;
-
-	states = states_load(&damaged);
-	for (i = at = 0; states[i]; i++) {
-		if (!found && (!strcmp(states[i]->uuid, uuid) ||
-			       (!strcmp(states[i]->name, name) &&
-				strncmp(states[i]->uuid, DM_DISK_PREFIX, strlen(DM_DISK_PREFIX)))))
-			found = states[i];
-		else
-			states[at++] = states[i];
-	}
-	states[at] = NULL;
-	states_free(states);
-	free(uuid);
-	return found;
-}
-
 /* One that cannot be read may say that the line is stale. */
-static int check_damaged(const char *name)
+static int check_damaged(const struct disk *d)
 {
-	char *path = format("%s/%s.json", state_dir(), name);
+	char *path = format("%s/%s.json", state_dir(), d->name);
+	const char *name = d->name;
 	int code = DONE;
 
-	if (!access(path, F_OK) || errno != ENOENT)
+	/* A volume's device has another name than its line. */
+	if (d->line->lv && d->damaged)
+		code = fail(NOT_NOW, "%s: there is a record that cannot be read, which may be of its migration, so it is not known where its data is. Look, write that device into %s, and move the record out of %s.",
+			    name, tab_file(), state_dir());
+	else if (!access(path, F_OK) || errno != ENOENT)
 		code = fail(NOT_NOW, "%s: the record of its migration, %s, cannot be read, so it is not known where its data is. Look, write that device into %s, and move the record away.",
 			    name, path, tab_file());
 	free(path);
@@ -102,6 +85,7 @@ static int own_record(struct disk *d)
 	if (!code && !d->exists && strcmp(d->state->uuid, uuid)) {
 		free(d->state->uuid);
 		d->state->uuid = copy_of(uuid);
+		d->state->rested = false;
 		code = state_save(d->state);
 	}
 	free(uuid);
@@ -161,10 +145,10 @@ static int take_dest(struct disk *d)
 
 int restore_on_dest(const struct state *state)
 {
-	struct disk d = { .name = state->name };
+	struct disk d = { .name = disk_name(state) };
 	int code;
 
-	d.state = record_of(state->name);
+	d.state = disk_record(d.name, &d.damaged);
 	if (!d.state)
 		return fail(NOT_FOUND, "There is no record of %s.", state->name);
 	code = find_line(&d);
@@ -373,9 +357,29 @@ static bool is_of_this_boot(const char *name, bool *torn)
 
 static int make_alone(struct disk *d)
 {
-	int code = check_damaged(d->name);
+	int code = check_damaged(d);
 
 	return code ? code : disk_make(d->line);
+}
+
+/* The device of a volume that has left it: what it does is its own business. */
+static bool is_moving_below(const char *name)
+{
+	int damaged;
+	struct state *state = disk_record(name, &damaged);
+	bool torn, is = state && *state->line && is_of_this_boot(state->name, &torn);
+
+	state_free(state);
+	return is;
+}
+
+/* A line that keeps a volume's name: lvm2 may have found one of that name again. */
+static int check_is_disk(const struct disk *d)
+{
+	if (!d->exists || !d->line->lv || dm_is_disk(&d->device))
+		return DONE;
+	return fail(NOT_NOW, "There is a device %s that is not what %s says: what is to be used is %s. Remove or rename that one, and \"livemigrate boot\".",
+		    d->name, tab_file(), d->line->device);
 }
 
 /* Somebody has given it another name, and it is there. */
@@ -397,12 +401,14 @@ static int restore(const char *name)
 	/* A boot before this one was killed in the middle. If it fails, as others. */
 	if (is_of_this_boot(name, &torn) && (!torn || !do_resume(name)))
 		return DONE;
-	if (is_renamed(name))
+	if (is_renamed(name) || is_moving_below(name))
 		return DONE;
 	code = find_line(&d);
 	d.exists = !dm_find(name, &d.device) && d.device.live;
+	if (!code)
+		code = check_is_disk(&d);
 	if (!code) {
-		d.state = record_of(name);
+		d.state = disk_record(name, &d.damaged);
 		if (d.state)
 			code = with_record(&d);
 		else if (!d.exists)
@@ -454,7 +460,7 @@ bool restore_is_ready(const char *name)
 		d.line = tab_find(&d.tab, name);
 	if (d.line && !d.exists) {
 		ready = named_present(d.line->device);
-		d.state = record_of(name);
+		d.state = disk_record(name, &d.damaged);
 		if (d.state)
 			ready &= restore_legs_are_there(d.state);
 	}

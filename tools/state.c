@@ -53,6 +53,7 @@ struct state *state_new(void)
 	state->standby_timeout = -1;
 	state->source_id = copy_of("");
 	state->left = copy_of("");
+	state->line = copy_of("");
 	state->volume.lv = copy_of("");
 	state->volume.aside = copy_of("");
 	state->volume.dest = copy_of("");
@@ -79,6 +80,7 @@ void state_free(struct state *state)
 	free(state->volume.aside);
 	free(state->volume.dest);
 	free(state->left);
+	free(state->line);
 	free(state->object.kind);
 	free(state->object.name);
 	free(state->object.id);
@@ -171,6 +173,7 @@ char *state_to_text(const struct state *state)
 	put_bool(o, "volume_held", state->volume.held);
 	put_bool(o, "used", state->used);
 	put_text(o, "left", state->left);
+	put_text(o, "line", state->line);
 	put_number(o, "sectors", (int64_t)state->sectors);
 	put_named(o, "dest", &state->dest);
 	put_named(o, "metadata", &state->metadata);
@@ -339,6 +342,7 @@ static void read_state(struct reader *r, struct state *state)
 	state->volume.held = get_bool(r, "volume_held");
 	state->used = get_bool(r, "used");
 	state->left = get_text(r, "left");
+	state->line = get_text(r, "line");
 	state->sectors = get_count(r, "sectors");
 	get_named(r, "dest", true, &state->dest);
 	get_named(r, "metadata", false, &state->metadata);

@@ -63,6 +63,7 @@ struct state {
 	} volume;
 	uint64_t sectors;
 	struct named_dev dest, metadata;
+	char *line;		/* of livemigrate.tab, that names what is moved; "": by the device */
 	struct dest_object object;	/* of the dest */
 	bool pinned, delete_source, delete_dest;
 	bool rested;			/* on a pinned target that was left of another migration */

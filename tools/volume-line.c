@@ -25,7 +25,8 @@ static char *link_path(const char *name)
 	struct dm_pool *mem = dm_pool_create("name", 512);
 	char *vg = NULL, *lv = NULL, *layer = NULL, *path = NULL;
 
-	if (mem && dm_split_lvm_name(mem, name, &vg, &lv, &layer) && *vg && *lv && !*layer)
+	if (mem && dm_split_lvm_name(mem, name, &vg, &lv, &layer) && *vg && *lv && !*layer &&
+	    *vg != '.' && *lv != '.')
 		path = format("%s/%s/%s", dev_dir(), vg, lv);
 	if (mem)
 		dm_pool_destroy(mem);
@@ -95,69 +96,49 @@ struct place_in_tab {
 	dev_t dev;
 };
 
-static int find_dest(const struct state *state, struct place_in_tab *to)
+/* Else its number may be another one's by now. */
+static bool is_held(const struct state *state)
 {
 	char *boot = this_boot();
-	struct blockdev bd = { 0 };
-	int code = DONE;
+	struct dm_device device;
+	bool is = !strcmp(state->boot, boot) && !dm_find_dev(state->dev, &device) &&
+		  !strcmp(device.uuid, state->uuid);
 
-	to->dev = state->dest.dev;
-	if (strcmp(state->boot, boot)) {
-		code = disk_want_dest(state, &bd);
-		to->dev = bd.dev;
-	}
-	if (!code)
-		to->device = named_lasting(dest_lasting(state), to->dev, &to->how);
-	blockdev_free(&bd);
 	free(boot);
+	return is;
+}
+
+static int find_by_name(const struct state *state, dev_t *dev)
+{
+	const char *path = dest_lasting(state);
+	struct blockdev bd = { 0 };
+	int code;
+
+	if (path[0] != '/' || named_is_passing(path) || !dest_is_same(state))
+		return fail(UNFIT, "%s: %s, which has the data, is not there, or has no name that lasts: \"livemigrate resume %s\" tries again.",
+			    state->name, path, state->name);
+	code = named_get("destination", path, &bd);
+	*dev = bd.dev;
+	blockdev_free(&bd);
 	return code;
 }
 
-static bool is_same_thing(const char *a, const char *b)
+static int find_dest(const struct state *state, struct place_in_tab *to)
 {
-	struct stat x, y;
-
-	if (stat(a, &x) || stat(b, &y) || (x.st_mode & S_IFMT) != (y.st_mode & S_IFMT))
-		return false;
-	return S_ISBLK(x.st_mode) ? x.st_rdev == y.st_rdev :
-	       x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
-/* A volume has stepped aside, so it is its name that counts. */
-static bool names_source(const struct tab_line *line, const struct state *state)
-{
-	char *boot = this_boot(), *path;
-	bool names;
-
-	path = state->source_object[0] == '/' ? copy_of(state->source_object) :
-	       format("%s/%s", dev_dir(), state->source_object);
-	names = !strcmp(line->device, path) ||
-		(!strcmp(state->boot, boot) && is_same_thing(line->device, path));
-	free(path);
-	free(boot);
-	return names;
-}
-
-/* From @i on. Of others than the device that has moved: its own line is followed before. */
-static size_t find_line(const struct tab *tab, size_t i, const struct state *state)
-{
-	while (i < tab->nr &&
-	       (!tab->line[i].name || !strcmp(tab->line[i].name, disk_name(state)) ||
-		!names_source(tab->line + i, state)))
-		i++;
-	return i;
-}
-
-static int follow_lines(struct tab *tab, const struct state *state,
-			const struct place_in_tab *to)
-{
+	struct dm_device volume;
 	int code = DONE;
-	size_t i;
 
-	for (i = find_line(tab, 0, state); i < tab->nr && !code;
-	     i = find_line(tab, i + 1, state))
-		code = disk_point_line(tab, tab->line + i, to->device, to->dev,
-				       state->sectors);
+	if (is_held(state))
+		to->dev = state->dest.dev;
+	else if (!*state->volume.dest)
+		code = find_by_name(state, &to->dev);
+	else if (!lvm_find_device(state->volume.dest, &volume))
+		to->dev = volume.dev;
+	else
+		code = fail(FAILED, "%s: the logical volume %s, which has the data, is not there: \"livemigrate resume %s\" tries again.",
+			    state->name, dest_name(state), state->name);
+	if (!code)
+		to->device = named_lasting(dest_lasting(state), to->dev, &to->how);
 	return code;
 }
 
@@ -206,38 +187,66 @@ static int keep_name(struct tab *tab, const struct state *state,
 	} else {
 		say("%s: there is no logical volume %s/%s any more: the data is on %s. After each boot /dev/%s/%s and /dev/mapper/%s lead there, by a line of %s.",
 		    state->name, vg, lv, dest_name(state), vg, lv, name, tab_file());
+		if (to->how == LASTS_PERHAPS)
+			remark("%s has no name that surely lasts: if disks are added or taken out it may be another one.",
+			       to->device);
 	}
 	free(name);
 	return code;
 }
 
-/* Of a name that some line leads on from already nobody needs another one. */
-static int keep(struct tab *tab, const struct state *state)
+static bool names_of(const struct state *state, char **vg, char **lv)
 {
-	bool follows = *state->source_object && find_line(tab, 0, state) < tab->nr;
+	return *state->volume.lv && lvm_split(state->source_object, vg, lv);
+}
+
+int volume_line_keep(const struct state *state)
+{
 	struct place_in_tab to = { 0 };
-	char *vg = NULL, *lv = NULL;
+	struct tab tab;
+	char *vg, *lv;
 	int code;
 
-	if (!follows && !(*state->volume.lv && lvm_split(state->source_object, &vg, &lv)))
+	if (!names_of(state, &vg, &lv))
 		return DONE;
-	code = find_dest(state, &to);
+	code = tab_load(&tab);
 	if (!code)
-		code = follows ? follow_lines(tab, state, &to) :
-				 keep_name(tab, state, &to, vg, lv);
+		code = find_dest(state, &to);
+	if (!code)
+		code = keep_name(&tab, state, &to, vg, lv);
 	free(to.device);
+	tab_free(&tab);
 	free(vg);
 	free(lv);
 	return code;
 }
 
-int volume_line_keep(const struct state *state)
+int volume_line_can_keep(const struct state *state)
+{
+	struct place_in_tab to = { 0 };
+	int code = *state->volume.lv ? tab_writable() : DONE;
+
+	if (!code && *state->volume.lv)
+		code = find_dest(state, &to);
+	free(to.device);
+	return code;
+}
+
+bool volume_line_is_there(const struct state *state)
 {
 	struct tab tab;
-	int code = tab_load(&tab);
+	bool is = false;
+	char *vg, *lv, *name;
 
-	if (!code)
-		code = keep(&tab, state);
-	tab_free(&tab);
-	return code;
+	if (!names_of(state, &vg, &lv))
+		return false;
+	name = lvm_dm_name(vg, lv);
+	if (!tab_load(&tab)) {
+		is = tab_find(&tab, name) != NULL;
+		tab_free(&tab);
+	}
+	free(name);
+	free(vg);
+	free(lv);
+	return is;
 }

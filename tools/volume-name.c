@@ -10,8 +10,11 @@
  */
 #include "volume-name.h"
 #include "child.h"
+#include "dest-kind.h"
 #include "lvm.h"
+#include "named.h"
 #include "say.h"
+#include "tab-file.h"
 #include "volume-line.h"
 
 #include <stdio.h>
@@ -40,7 +43,7 @@ static bool is_volume(const struct state *state)
 	bool rested = state->rested && !strcmp(state->source_kind, "volume");
 	char *id;
 
-	if (!state->pinned || !(own || rested) || !lvm_id(state->uuid, &id))
+	if (*state->line || !state->pinned || !(own || rested) || !lvm_id(state->uuid, &id))
 		return false;
 	free(id);
 	return true;
@@ -94,6 +97,11 @@ static int choose_aside(const struct lvm_volume *volume, char **aside)
 	return code;
 }
 
+static bool is_given(const struct state *state)
+{
+	return *state->volume.lv && lvm_same_group(state->source_id, state->volume.dest);
+}
+
 /* To be recorded by the caller. */
 static int choose(struct state *state, const struct lvm_volume *volume)
 {
@@ -119,7 +127,7 @@ static int choose(struct state *state, const struct lvm_volume *volume)
 
 int volume_name_choose(struct state *state)
 {
-	struct lvm_volume volume;
+	struct lvm_volume volume = { 0 };
 	int code;
 
 	if (*state->volume.lv || state->volume.stays || state->adopted || !is_volume(state))
@@ -128,13 +136,15 @@ int volume_name_choose(struct state *state)
 	/* Whoever has removed it has solved the question, too. */
 	if (code == NOT_FOUND)
 		return DONE;
-	if (code) {
+	if (!code && volume.plain) {
+		code = choose(state, &volume);
+		/* Later it could not be taken back. */
+		if (!code && *state->volume.lv && !is_given(state))
+			code = tab_writable();
+	}
+	if (code)
 		remark("%s: so its name cannot be moved: \"livemigrate commit --force %s\" leaves it, and it leads to the old data then.",
 		       state->name, state->name);
-		return code;
-	}
-	if (volume.plain)
-		code = choose(state, &volume);
 	lvm_volume_free(&volume);
 	return code;
 }
@@ -323,14 +333,9 @@ static int with_dest(const struct state *state,
 	return code;
 }
 
-static bool is_given(const struct state *state)
-{
-	return *state->volume.lv && lvm_same_group(state->source_id, state->volume.dest);
-}
-
 int volume_name_can_hand_over(const struct state *state)
 {
-	return is_given(state) ? with_dest(state, can_give) : DONE;
+	return is_given(state) ? with_dest(state, can_give) : volume_line_can_keep(state);
 }
 
 int volume_name_hand_over(const struct state *state)
@@ -341,7 +346,8 @@ int volume_name_hand_over(const struct state *state)
 /* The source has stepped aside before. */
 bool volume_name_is_ready(const struct state *state)
 {
-	return !*state->volume.dest || lvm_is_there(state->volume.dest);
+	return *state->volume.dest ? lvm_is_there(state->volume.dest) :
+				     named_present(dest_lasting(state));
 }
 
 int volume_name_has_moved(const struct state *state, bool *has, bool *used)

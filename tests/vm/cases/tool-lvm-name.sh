@@ -7,9 +7,9 @@
 # has cut off leaves no such name until somebody decides.
 #
 # Caught: a name that is not changed (after the boot it means the old data); one that left
-# its group, moved on, and a line that stayed.
+# its group, moved on, and was cut off in that, while its line still named the old data.
 #
-# vm: livemigrate=sanitized disks=96M,40M,24M boots=2 timeout=800 mem=640
+# vm: livemigrate=sanitized disks=96M,40M,24M,8M boots=2 timeout=1000 mem=640
 # vm: files=tests/vm/legs.sh,tests/vm/tool.sh,tests/vm/lvm.sh bins=lvm,jq modules=ext4,loop
 
 . /vm/lib.sh
@@ -184,9 +184,15 @@ first_boot()
 	# As it is in use.
 	answers 9 'vg0-four--1: .* is in use .held by the device vg0-four--1.lmsrc1' boot
 	# Within the new group, to an image, and to a volume again.
-	tool run vg0-four--1.lmsrc1 --to vg1/second --failback-window 0
+	refused 9 'is the disk vg0-four--1 of .*so --metadata cannot' start vg0-four--1.lmsrc1 --to vg1/second --metadata /dev/vdd
+	tool start vg0-four--1.lmsrc1 --to vg1/second
+	refused 3 'vg0-four--1 migrates, as vg0-four--1.lmsrc1' disk remove vg0-four--1
+	tool boot
+	tool wait vg0-four--1.lmsrc1
+	tool cutover vg0-four--1.lmsrc1
 	tab_is 'vg0-four--1 /dev/vg1/first lv'
-	[ -e /dev/vg1/first ] || die "there are now: $(volumes)"
+	tool commit vg0-four--1.lmsrc1
+	tab_is 'vg0-four--1 /dev/vg1/second lv'
 	tool run vg0-four--1.lmsrc1 --to /state/four.raw --failback-window 0
 	tab_is 'vg0-four--1 /state/four.raw lv'
 	tool run vg0-four--1.lmsrc1 --to vg1/third --failback-window 0
@@ -195,7 +201,7 @@ first_boot()
 	md5sum </dev/mapper/vg0-four--1.lmsrc1 >/state/four
 	exec 7<&-
 	dmsetup remove vg0-four--1.lmsrc1
-	vm_lvm lvremove -y vg1/first.lmsrc1 vg1/first.lmsrc2
+	vm_lvm lvremove -y vg1/first vg1/second
 	rm /state/four.raw
 	all_clear
 
@@ -203,7 +209,8 @@ first_boot()
 	echo 'vg0-five /dev/vdz -' >>"$TAB"
 	vm_lvm lvcreate -y -L 4M -n five vg0
 	refused 9 'has another disk of that name' start vg0/five --to vg1/five
-	sed -i '/^vg0-five/d' "$TAB"
+	tool disk remove vg0-five
+	[ -e /dev/vg0/five ] || die "the volume is gone"
 	exec 7</dev/vg0/five
 	tool start vg0/five --to vg1/five
 	tool wait vg0/five
@@ -269,6 +276,25 @@ first_boot()
 	[ $cut -eq 1 ] || die "it was not killed in time"
 	! grep -q vg0-six "$TAB" || die "it was killed too late"
 
+	note "--- ... and one that had left it, and moved on"
+	vm_lvm lvcreate -y -L 4M -n seven vg0
+	tool run vg0/seven --to vg1/seven --failback-window 0
+	tool start vg0-seven.lmsrc1 --to vg0/seven-b
+	tool wait vg0-seven.lmsrc1
+	tool cutover vg0-seven.lmsrc1
+	dd if=/dev/urandom of=/dev/mapper/vg0-seven.lmsrc1 bs=1M count=4 conv=fsync,notrunc 2>/dev/null
+	md5sum </dev/mapper/vg0-seven.lmsrc1 >/state/seven
+	cut=0
+	for n in $(seq 4 60); do
+		kill_at "$n" commit vg0-seven.lmsrc1
+		if grep -q '"told":true' /state/lib/vg0-seven*.json; then
+			cut=1
+			break
+		fi
+	done
+	[ $cut -eq 1 ] || die "it was not killed in time"
+	grep -q '^vg0-seven /dev/vg1/seven lv$' "$TAB" || die "it was killed too late: $(cat "$TAB")"
+
 	note "--- ... and one before anything had happened"
 	vm_lvm lvcreate -y -L 4M -n three vg0
 	tool start vg0/three --to vg0/three-new
@@ -297,12 +323,22 @@ first_boot()
 left_the_group()
 {
 	# What was said was on the disk.
-	tab_is "$(printf 'vg0-four--1 /dev/vg1/third lv\neight /dev/vg0/eight size=8192\nvg0-six /dev/vg1/six lv')"
+	tab_is "$(printf 'vg0-four--1 /dev/vg1/third lv\nvg0-seven /dev/vg0/seven-b lv\neight /dev/vg0/eight size=8192\nvg0-six /dev/vg1/six lv')"
 	tool abort eight
 	tool disk remove eight
 	vm_lvm lvremove -y vg0/eight vg0/eight-new
 	[ "$(md5sum </dev/vg0/four-1)" = "$(cat /state/four)" ] || die "vg0/four-1 has the old data"
 	[ "$(md5sum </dev/vg0/six)" = "$(cat /state/six)" ] || die "vg0/six has the old data"
+	[ "$(md5sum </dev/vg0/seven)" = "$(cat /state/seven)" ] || die "vg0/seven has the old data"
+	tool disk remove vg0-seven
+	vm_lvm lvremove -y vg0/seven-b vg0/seven.lmsrc1 vg1/seven
+	# lvm2 came first with another one of that name.
+	dmsetup remove vg0-six
+	rm /dev/vg0/six
+	vm_lvm lvcreate -y -L 4M -n six vg0
+	answers 3 'There is a device vg0-six that is not what' boot
+	vm_lvm lvremove -y vg0/six
+	answers 3 'vg0-vm--1' boot
 	[ "$(livemigrate disk list --json | jq -c '[.disks[] | [.name, .lv, .state]]')" = \
 		'[["vg0-four--1",true,"idle"],["vg0-six",true,"idle"]]' ] || die "$(livemigrate disk list --json)"
 	# A disk of the tab like any other, under both names.
@@ -323,7 +359,7 @@ second_boot()
 	[ ! -e /dev/vg0/vm-1 ] || die "the name is there: $(volumes)"
 	[ ! -e /dev/vg0/two ] || die "the name is there: $(volumes)"
 	answers 3 'gives it the volume.s name' boot
-	[ "$(volumes)" = "vg0/eight vg0/eight-new vg0/other vg0/six.lmsrc1 vg0/three vg0/three-new vg0/two vg0/two.lmsrc1 vg0/vm-1.lmsrc1 vg1/six vg1/third" ] || die "there are now: $(volumes)"
+	[ "$(volumes)" = "vg0/eight vg0/eight-new vg0/other vg0/seven-b vg0/seven.lmsrc1 vg0/six.lmsrc1 vg0/three vg0/three-new vg0/two vg0/two.lmsrc1 vg0/vm-1.lmsrc1 vg1/seven vg1/six vg1/third" ] || die "there are now: $(volumes)"
 	left_the_group
 	[ "$(md5sum </dev/vg0/two)" = "$(cat /state/two)" ] || die "vg0/two has the old data"
 	skipped vg0/two.lmsrc1
