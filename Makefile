@@ -21,6 +21,14 @@ endif
 # not worth a failed build.
 NO_BTF := $(if $(shell command -v pahole),,CONFIG_DEBUG_INFO_BTF_MODULES=)
 
+# A kernel that this machine's compiler is too old for is built for in a folder that holds
+# a younger Debian.
+ROOM := $(shell cat $(dir $(KDIR))built-in 2>/dev/null)
+ENTER := $(if $(ROOM),$(CURDIR)/tests/in-root $(ROOM))
+ifneq ($(ROOM),)
+NO_BTF := CONFIG_DEBUG_INFO_BTF_MODULES=
+endif
+
 SOURCES := $(wildcard *.c *.h) Kbuild
 VERSION := $(shell sed -n 's/^\#define LM_VERSION "\(.*\)"$$/\1/p' version.h)
 TOOLS := $(patsubst tests/tools/%.c,build/tools/%,$(wildcard tests/tools/*.c))
@@ -72,7 +80,7 @@ modules: headers
 	@mkdir -p $(BUILD)
 	@find $(BUILD) -maxdepth 1 -xtype l -delete
 	@ln -sf $(addprefix $(CURDIR)/,$(SOURCES)) $(BUILD)/
-	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(BUILD) $(NO_BTF) $(KBUILD_FLAGS) modules
+	$(ENTER) $(MAKE) -C $(KDIR) M=$(CURDIR)/$(BUILD) $(NO_BTF) $(KBUILD_FLAGS) modules
 
 tools: $(TOOLS)
 

@@ -6,11 +6,13 @@
 # everything is there. The kernels "debug" and "kcsan" are built there of Debian's
 # source, with the files in tests/debug: each takes some ten minutes, once.
 #
-# Usage: tests/setup.sh [KERNEL...]     (all of kernels.list if none is named)
+# Usage: tests/setup.sh [KERNEL...]
+#        (if none is named those of kernels.list for which modules are built here)
 
 set -eu
 . "$(dirname "$0")/common.sh"
 . "$TOP/tests/apt.sh"
+. "$TOP/tests/chroot.sh"
 
 # libelf1 is for objtool, which comes with the headers.
 PACKAGES=(
@@ -64,6 +66,8 @@ closure()
 				awk '$1 == "Depends:" || $1 == "|Depends:" { print $2 }'); do
 			case "$d" in
 			linux-image-* | linux-headers-* | linux-kbuild-*) todo+=("$d") ;;
+			# Parts of an image, since 7.x.
+			linux-binary-* | linux-modules-* | linux-base-[0-9]*) todo+=("$d") ;;
 			esac
 		done
 	done
@@ -73,7 +77,7 @@ closure()
 # relocate ROOT FINAL: make an unpacked kernel work from FINAL instead of /.
 relocate()
 {
-	local root=$1 final=$2 release link target file
+	local root=$1 final=$2 release link target file image
 
 	# Debian has /lib as a link to /usr/lib, and packages with either path.
 	if [ -d "$root/lib" ] && [ ! -L "$root/lib" ]; then
@@ -83,8 +87,11 @@ relocate()
 	fi
 	ln -sfn usr/lib "$root/lib"
 
-	release=$(basename "$root"/boot/vmlinuz-*)
-	release=${release#vmlinuz-}
+	# Since 7.x the image lies beside its modules.
+	image=$(cd "$root" && ls boot/vmlinuz-* usr/lib/modules/*/vmlinuz 2>/dev/null | head -n 1)
+	release=${image#boot/vmlinuz-}
+	release=${release#usr/lib/modules/}
+	release=${release%/vmlinuz}
 	[ -d "$root/lib/modules/$release" ] &&
 		[ -d "$root/usr/src/linux-headers-$release" ] ||
 		die "the image and the headers are of different versions: try again later"
@@ -100,15 +107,40 @@ relocate()
 			sed -i "s,\([ =]\)/usr/\(src\|lib\)/,\1$final/usr/\2/,g" "$file"
 	done
 	ln -sfn "usr/src/linux-headers-$release" "$root/build"
-	ln -sfn "boot/vmlinuz-$release" "$root/vmlinuz"
+	ln -sfn "$image" "$root/vmlinuz"
 	echo "$release" >"$root/release"
 	depmod -b "$root" "$release"
 }
 
-# fetch_kernel NAME SUITE PATTERN
+# What builds a module there. The clean folder stays clean.
+BUILDING=(gcc make libelf1 pahole)
+
+# make_building_root SUITE
+make_building_root()
+{
+	local final=$ROOTS/$1-building tmp=$ROOTS/$1-building.tmp status=0
+	[ ! -f "$final/.ready" ] || return 0
+	echo "setup: making a small $1, in which modules are built"
+	make_root "$1"
+	rm -rf --one-file-system "$tmp"
+	cp -a "$ROOTS/$1" "$tmp"
+	rm -f "$tmp/.ready"
+	enter_root "$tmp" "$1"
+	quietly in_root "$tmp" apt-get -q update &&
+		quietly in_root "$tmp" apt-get -y -q install --no-install-recommends \
+			"${BUILDING[@]}" || status=1
+	leave_root "$tmp"
+	[ $status -eq 0 ] || die "apt-get could not install in $tmp: ${BUILDING[*]}"
+	touch "$tmp/.ready"
+	rm -rf --one-file-system "$final"
+	mv "$tmp" "$final"
+}
+
+# fetch_kernel NAME SUITE PATTERN [SUITE]
 fetch_kernel()
 {
 	local final tmp deb packages
+	[ -z "${4:-}" ] || make_building_root "$4"
 	final=$(kernel_dir "$1")
 	tmp=$final.tmp
 	echo "setup: downloading kernel $1 ($2)"
@@ -128,6 +160,7 @@ fetch_kernel()
 	done
 	rm -r "$tmp/debs"
 	relocate "$tmp" "$final"
+	[ -z "${4:-}" ] || echo "$ROOTS/$4-building" >"$tmp/built-in"
 	echo "$final" >"$tmp/.ready"
 	rm -rf "$final"
 	mv "$tmp" "$final"
@@ -230,9 +263,9 @@ for name in "${wanted[@]}"; do
 	! is_debug_kernel "$name" || continue
 	kernel_ready "$name" && continue
 	line=$(sed 's/#.*//' "$TOP/tests/kernels.list" |
-		awk -v n="$name" '$1 == n { print $2, $3 }')
+		awk -v n="$name" '$1 == n { print $2, $3, $4 }')
 	[ -n "$line" ] ||
-		die "kernel '$name' is not in tests/kernels.list; it has: $(kernel_names | tr '\n' ' ')(and there are: $DEBUG_KERNELS)"
+		die "kernel '$name' is not in tests/kernels.list; it has: $(kernel_names all | tr '\n' ' ')(and there are: $DEBUG_KERNELS)"
 	# shellcheck disable=SC2086
 	fetch_kernel "$name" $line
 done
