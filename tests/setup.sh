@@ -19,7 +19,7 @@ PACKAGES=(
 	gcc make libc6-dev libelf1 kmod xz-utils perl
 	libdevmapper-dev dmsetup libblkid-dev libjson-c-dev jq
 	sparse shellcheck clang spin
-	qemu-system-x86 qemu-utils lvm2 nbdkit nbd-client busybox-static cpio
+	qemu-system-x86 qemu-utils lvm2 nbdkit nbd-client nvme-cli busybox-static cpio
 	util-linux e2fsprogs xfsprogs fio udev
 )
 # For a kernel to be built.
