@@ -407,6 +407,17 @@ struct row {
 	const char *state;
 };
 
+/* As the device of a volume that has left it. */
+static bool moves_below(const char *name)
+{
+	int damaged;
+	struct state *state = disk_record(name, &damaged);
+	bool moves = state && strcmp(state->name, name);
+
+	state_free(state);
+	return moves;
+}
+
 static void make_row(struct row *row, const struct tab_line *line)
 {
 	struct migration m;
@@ -422,6 +433,8 @@ static void make_row(struct row *row, const struct tab_line *line)
 	}
 	if (m.stage != NO_MIGRATION)
 		row->state = row->exists ? "migrates" : "undecided";
+	else if (moves_below(line->name))
+		row->state = "migrates";
 	else if (row->exists)
 		row->state = row->device.open_count > 0 ? "in use" : "idle";
 	else

@@ -130,7 +130,7 @@ static int choose_pinned(const struct request *r, const struct dm_device *device
 
 /* What the state can say before it is known whether that can be done. */
 /* Where it rests above a volume that it has left, it may be the disk of some line. */
-static char *line_of(const struct start *s)
+static int find_line(struct start *s)
 {
 	struct dm_table table = { 0 };
 	struct place on;
@@ -138,7 +138,7 @@ static char *line_of(const struct start *s)
 		  rest_parse(table.line[0].type, table.line[0].params, &on);
 
 	dm_table_free(&table);
-	return is ? disk_that_has(&s->device, makedev(on.major, on.minor)) : copy_of("");
+	return is ? disk_find_line(s->state, &s->device, makedev(on.major, on.minor)) : DONE;
 }
 
 static void make_state(const struct request *r, struct start *s, uint64_t sectors)
@@ -154,8 +154,6 @@ static void make_state(const struct request *r, struct start *s, uint64_t sector
 	state->object.block = device_block(s->device.dev);
 	state->pinned = s->pinned;
 	state->rested = s->rested;
-	free(state->line);
-	state->line = line_of(s);
 	state->paused = is_given(r, OPT_PAUSED);
 	state->zeroed = is_given(r, OPT_ZEROED);
 	state->rate = r->number[OPT_RATE];
@@ -322,7 +320,9 @@ static int start_locked(const struct request *r, struct start *s)
 	if (code)
 		return code;
 	make_state(r, s, sectors);
-	code = choose_dest(r, s);
+	code = find_line(s);
+	if (!code)
+		code = choose_dest(r, s);
 	if (!code)
 		code = choose_metadata(r, s);
 	if (!code)

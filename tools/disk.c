@@ -245,19 +245,39 @@ int disk_follow_record(const struct state *state)
 	return code;
 }
 
-char *disk_that_has(const struct dm_device *device, dev_t leg)
+/* A line that cannot be understood, or looked up, may be the one. */
+static int want_clear(const struct tab *tab, const struct tab_line *line, const char *name)
 {
-	char *name = NULL;
+	if (line->bad)
+		return fail(NOT_NOW, "%s, line %zu: %s. Mend it first: it may be that of %s.",
+			    tab_file(), tab_number(tab, line), line->bad, name);
+	if (line->name && named_by_content(line->device))
+		return fail(NOT_NOW, "%s, line %zu: %s is what lies on the disk, which may be that of %s: write there what the disk itself is called.",
+			    tab_file(), tab_number(tab, line), line->device, name);
+	return DONE;
+}
+
+int disk_find_line(struct state *state, const struct dm_device *device, dev_t leg)
+{
 	struct tab tab;
 	size_t i;
+	int code;
 
-	if (!is_volume(device->uuid) || tab_load(&tab))
-		return copy_of("");
-	for (i = 0; i < tab.nr && !name; i++)
-		if (tab.line[i].name && named_is(tab.line[i].device, leg))
-			name = copy_of(tab.line[i].name);
+	if (*state->line || !is_volume(device->uuid))
+		return DONE;
+	code = tab_load(&tab);
+	if (code)
+		return code;
+	for (i = 0; i < tab.nr && !code; i++) {
+		code = want_clear(&tab, tab.line + i, device->name);
+		if (code || !tab.line[i].name || !named_is(tab.line[i].device, leg))
+			continue;
+		free(state->line);
+		state->line = copy_of(tab.line[i].name);
+		break;
+	}
 	tab_free(&tab);
-	return name ? name : copy_of("");
+	return code;
 }
 
 struct state *disk_record(const char *name, int *damaged)

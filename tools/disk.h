@@ -40,10 +40,10 @@ int disk_follow_record(const struct state *state);
 /* What its line calls it: its uuid does not change if it is renamed. */
 const char *disk_name(const struct state *state);
 /*
- * The name of the line that has @leg, on which a volume's device rests that has left its
- * volume: it is that disk, then, until a boot. "": there is none. To be freed.
+ * The line that has @leg, if there is one, on which a volume's device rests that has left
+ * its volume: it is that disk, then, until a boot. In @state.
  */
-char *disk_that_has(const struct dm_device *device, dev_t leg);
+int disk_find_line(struct state *state, const struct dm_device *device, dev_t leg);
 /* The record of the disk's migration, whatever its device is called; NULL: none. */
 struct state *disk_record(const char *name, int *damaged);
 

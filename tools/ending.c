@@ -341,6 +341,17 @@ static const struct end by_abort = {
  * All of it
  */
 
+/* It may be a line since the start, or the record be lost. */
+static int find_line(struct migration *m)
+{
+	const struct place *source = &m->line.leg[SOURCE];
+	struct dm_device hidden;
+
+	if (source->dropped || hidden_find(m->state, &hidden))
+		return DONE;
+	return disk_find_line(m->state, &m->device, makedev(source->major, source->minor));
+}
+
 static int finish(struct migration *m, const struct end *end)
 {
 	int code = DONE;
@@ -350,6 +361,8 @@ static int finish(struct migration *m, const struct end *end)
 			    m->device.name);
 	if (m->stage == RUNS) {
 		code = migration_adopt(m);
+		if (!code && end == &by_commit && !is_over(m, end))
+			code = find_line(m);
 		if (!code && end == &by_commit && !is_over(m, end))
 			code = disk_may_follow(m);
 		if (!code && end == &by_commit)

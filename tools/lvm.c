@@ -718,6 +718,8 @@ int lvm_below(dev_t dev, char **id)
 	int code = DONE;
 
 	*id = NULL;
+	if (!dev)
+		return DONE;
 	while (!code && below && !dm_find_dev(below, &device))
 		code = step_down(&device, &below);
 	if (!code && !below)

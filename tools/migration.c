@@ -131,13 +131,17 @@ bool migration_is_at_rest(const struct migration *m)
 
 static bool is_leg(const struct place *place, dev_t dev)
 {
-	return place->dropped || !dev || makedev(place->major, place->minor) == dev;
+	return place->dropped || makedev(place->major, place->minor) == dev;
 }
 
+/*
+ * The source is known when the target is in its place; the dest before. What rests on a
+ * pinned one has no source, and another dest, until then.
+ */
 static bool is_recorded_one(const struct migration *m)
 {
 	return is_leg(&m->line.leg[DEST], m->state->dest.dev) &&
-	       is_leg(&m->line.leg[SOURCE], m->state->source);
+	       (!m->state->source || is_leg(&m->line.leg[SOURCE], m->state->source));
 }
 
 bool migration_on_plain_dest(const struct migration *m)

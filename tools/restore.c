@@ -74,6 +74,23 @@ static void disk_free(struct disk *d)
 	d->line = NULL;
 }
 
+/* After a boot no pinned target is there that it could rest on. */
+static int become_plain(struct state *state, const char *name, const char *uuid)
+{
+	struct dm_device device = { 0 };
+	int code;
+
+	snprintf(device.name, sizeof(device.name), "%s", name);
+	snprintf(device.uuid, sizeof(device.uuid), "%s", uuid);
+	free(state->uuid);
+	state->uuid = copy_of(uuid);
+	state->rested = false;
+	free(state->hidden);
+	free(state->hidden_uuid);
+	code = hidden_name(state, &device);
+	return code ? code : state_save(state);
+}
+
 /* The record goes by the name and the uuid that the mapping has from now on. */
 static int own_record(struct disk *d)
 {
@@ -82,12 +99,8 @@ static int own_record(struct disk *d)
 
 	if (strcmp(d->state->name, d->name))
 		code = state_rename(d->state, d->name);
-	if (!code && !d->exists && strcmp(d->state->uuid, uuid)) {
-		free(d->state->uuid);
-		d->state->uuid = copy_of(uuid);
-		d->state->rested = false;
-		code = state_save(d->state);
-	}
+	if (!code && !d->exists && (strcmp(d->state->uuid, uuid) || d->state->rested))
+		code = become_plain(d->state, d->name, uuid);
 	free(uuid);
 	return code;
 }
@@ -133,6 +146,8 @@ static int take_dest(struct disk *d)
 		code = find_line(d);
 	if (!code)
 		code = make_on_dest(d);
+	if (!code)
+		volume_line_link(d->line);
 	if (!code)
 		code = state_forget(d->state);
 	if (code)

@@ -92,7 +92,7 @@ tool abort vg0-vm1.lmsrc1 --delete-dest
 load_alive
 tool run vg0-vm1.lmsrc1 --to vg0/back --delete-source >/run/out
 cat /run/out
-grep -q 'the source, the logical volume vg1/new.lmsrc1, is deleted' /run/out || die "it does not say so"
+grep -q 'the source, the logical volume vg1/new, is deleted' /run/out || die "it does not say so"
 [ "$(volumes)" = "vg0/back vg0/below" ] || die "there are now: $(volumes)"
 load_alive
 load_stop
@@ -100,6 +100,8 @@ load_check /dev/vg0/back
 load_check /dev/mapper/vg0-vm1.lmsrc1
 dmsetup remove vg0-vm1.lmsrc1
 all_clear
+grep -q '^vg0-vm1 /dev/vg0/back lv$' "$TAB" || die "the tab is $(cat "$TAB")"
+tool disk remove vg0-vm1
 vm_lvm lvremove -y vg0/back
 
 note "--- the same, left as it was, and removed as it is told"
@@ -111,6 +113,7 @@ removal=$(sed -n 's/^vg0-vm2[.a-z0-9]*: the source, the logical volume vg0\/vm2.
 $removal -y
 [ "$(volumes)" = "vg0/below vg1/new" ] || die "there are now: $(volumes)"
 dmsetup remove vg0-vm2.lmsrc1
+tool disk remove vg0-vm2
 vm_lvm lvremove -y vg1/new
 
 note "--- an origin is not deleted, since its snapshots would go with it"

@@ -193,6 +193,13 @@ first_boot()
 	tab_is 'vg0-four--1 /dev/vg1/first lv'
 	tool commit vg0-four--1.lmsrc1
 	tab_is 'vg0-four--1 /dev/vg1/second lv'
+	# A start that is cut off while its dest is made has begun nothing.
+	for n in $(seq 4 6 34); do
+		kill_at $n start vg0-four--1.lmsrc1 --to /state/four.raw
+		[ -z "$(recorded)" ] || tool abort vg0-four--1.lmsrc1 --delete-dest
+		tab_is 'vg0-four--1 /dev/vg1/second lv'
+		[ ! -e /state/four.raw ] || die "the image is left"
+	done
 	tool run vg0-four--1.lmsrc1 --to /state/four.raw --failback-window 0
 	tab_is 'vg0-four--1 /state/four.raw lv'
 	tool run vg0-four--1.lmsrc1 --to vg1/third --failback-window 0
