@@ -201,21 +201,6 @@ static void tell_started(const struct request *r, const struct start *s)
 	tell_passing("metadata device", s->state->metadata.path, s->metadata_lasts);
 }
 
-/* The line of a disk is to name it one day, and boot to serve it. */
-static int check_for_tab(const struct state *state)
-{
-	const char *name = dest_lasting(state), *bad;
-
-	/* A volume has none before it is made. */
-	if (!name || !disk_is_kept(state))
-		return DONE;
-	bad = name[0] == '/' ? tab_bad_device(name) : NULL;
-	if (bad)
-		return fail(UNFIT, "The destination %s cannot be written into %s: %s.", name,
-			    tab_file(), bad);
-	return image_format(state->object.kind) ? nbd_check_scan(name) : DONE;
-}
-
 static int choose_dest(const struct request *r, struct start *s)
 {
 	struct state *state = s->state;
@@ -229,7 +214,7 @@ static int choose_dest(const struct request *r, struct start *s)
 		return code;
 	if (dest_is_made(state)) {
 		code = dest_check(state, &s->device, force);
-		return code ? code : check_for_tab(state);
+		return code ? code : disk_check_dest(state);
 	}
 	path = dest_path(r->text[OPT_TO]);
 	code = blockdev_get("destination", path, &bd);
@@ -242,7 +227,7 @@ static int choose_dest(const struct request *r, struct start *s)
 		/* The record is read after a reboot, too. */
 		state->dest.path = named_lasting(bd.path, bd.dev, &s->dest_lasts);
 		state->dest.dev = bd.dev;
-		code = check_for_tab(state);
+		code = disk_check_dest(state);
 	}
 	blockdev_free(&bd);
 	return code;

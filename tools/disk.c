@@ -3,7 +3,9 @@
 #include "backing.h"
 #include "check.h"
 #include "dest-kind.h"
+#include "image.h"
 #include "lvm.h"
+#include "nbd.h"
 #include "paths.h"
 #include "say.h"
 
@@ -153,7 +155,7 @@ int disk_may_follow(const struct migration *m)
 	else if (tab_find(&tab, name))
 		code = tab_writable();
 	tab_free(&tab);
-	return code;
+	return code ? code : disk_check_dest(m->state);
 }
 
 static void tell_of(const char *name, const char *device, enum lasting how)
@@ -246,38 +248,74 @@ int disk_follow_record(const struct state *state)
 }
 
 /* A line that cannot be understood, or looked up, may be the one. */
-static int want_clear(const struct tab *tab, const struct tab_line *line, const char *name)
+static int check_unclear(const struct tab *tab, const struct tab_line *line,
+			 const struct dm_device *device, dev_t leg)
 {
+	size_t number = tab_number(tab, line);
+
 	if (line->bad)
 		return fail(NOT_NOW, "%s, line %zu: %s. Mend it first: it may be that of %s.",
-			    tab_file(), tab_number(tab, line), line->bad, name);
-	if (line->name && named_by_content(line->device))
-		return fail(NOT_NOW, "%s, line %zu: %s is what lies on the disk, which may be that of %s: write there what the disk itself is called.",
-			    tab_file(), tab_number(tab, line), line->device, name);
+			    tab_file(), number, line->bad, device->name);
+	if (!line->name)
+		return DONE;
+	/* What lies on the leg is found on what is above it, too. */
+	if (named_by_content(line->device) &&
+	    (named_is(line->device, leg) || named_is(line->device, device->dev)))
+		return fail(NOT_NOW, "%s, line %zu: %s is what lies on the disk of %s, and the destination will be called so, too: write there what the disk itself is called.",
+			    tab_file(), number, line->device, device->name);
+	if (line->lv && !named_present(line->device))
+		return fail(NOT_NOW, "%s, line %zu: %s is not there, and may be what %s lies on: bring it back, or \"livemigrate disk remove %s\".",
+			    tab_file(), number, line->device, device->name, line->name);
 	return DONE;
+}
+
+static int find_line(struct state *state, const struct tab *tab,
+		     const struct dm_device *device, dev_t leg)
+{
+	int code = DONE;
+	size_t i;
+
+	for (i = 0; i < tab->nr; i++) {
+		const struct tab_line *line = tab->line + i;
+
+		if (!line->name || named_by_content(line->device) ||
+		    !named_is(line->device, leg))
+			continue;
+		free(state->line);
+		state->line = copy_of(line->name);
+		return DONE;
+	}
+	for (i = 0; i < tab->nr && !code && !*state->line; i++)
+		code = check_unclear(tab, tab->line + i, device, leg);
+	return code;
 }
 
 int disk_find_line(struct state *state, const struct dm_device *device, dev_t leg)
 {
 	struct tab tab;
-	size_t i;
 	int code;
 
-	if (*state->line || !is_volume(device->uuid))
+	if (!is_volume(device->uuid))
 		return DONE;
 	code = tab_load(&tab);
-	if (code)
-		return code;
-	for (i = 0; i < tab.nr && !code; i++) {
-		code = want_clear(&tab, tab.line + i, device->name);
-		if (code || !tab.line[i].name || !named_is(tab.line[i].device, leg))
-			continue;
-		free(state->line);
-		state->line = copy_of(tab.line[i].name);
-		break;
-	}
+	if (!code)
+		code = find_line(state, &tab, device, leg);
 	tab_free(&tab);
 	return code;
+}
+
+/* The line is to name it one day, and boot to serve it. A volume has no name yet. */
+int disk_check_dest(const struct state *state)
+{
+	const char *name = dest_lasting(state), *bad;
+
+	if (!name || !disk_is_kept(state))
+		return DONE;
+	bad = name[0] == '/' ? tab_bad_device(name) : NULL;
+	if (bad)
+		return fail(UNFIT, "The destination %s cannot be written into %s: %s.", name,
+			    tab_file(), bad);
+	return image_format(state->object.kind) ? nbd_check_scan(name) : DONE;
 }
 
 struct state *disk_record(const char *name, int *damaged)

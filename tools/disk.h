@@ -44,6 +44,8 @@ const char *disk_name(const struct state *state);
  * its volume: it is that disk, then, until a boot. In @state.
  */
 int disk_find_line(struct state *state, const struct dm_device *device, dev_t leg);
+/* Can the line, if there is one, name the dest? */
+int disk_check_dest(const struct state *state);
 /* The record of the disk's migration, whatever its device is called; NULL: none. */
 struct state *disk_record(const char *name, int *damaged);
 

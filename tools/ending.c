@@ -341,15 +341,27 @@ static const struct end by_abort = {
  * All of it
  */
 
-/* It may be a line since the start, or the record be lost. */
+/* There may be a line since the start, or the record be lost. Not when it is decided. */
 static int find_line(struct migration *m)
 {
 	const struct place *source = &m->line.leg[SOURCE];
+	struct state *state = m->state;
 	struct dm_device hidden;
+	char *before;
+	bool found;
+	int code;
 
-	if (source->dropped || hidden_find(m->state, &hidden))
+	if (source->dropped || state->told || hidden_find(state, &hidden))
 		return DONE;
-	return disk_find_line(m->state, &m->device, makedev(source->major, source->minor));
+	before = copy_of(state->line);
+	code = disk_find_line(state, &m->device, makedev(source->major, source->minor));
+	found = strcmp(state->line, before);
+	free(before);
+	if (code || !found || state->adopted)
+		return code;
+	code = state_save(state);
+	/* A name that was chosen before is not moved, too. */
+	return code ? code : volume_name_restore(m);
 }
 
 static int finish(struct migration *m, const struct end *end)

@@ -655,6 +655,9 @@ int migration_adopt(struct migration *m)
 	} else {
 		state->hidden = copy_of("");
 		state->hidden_uuid = copy_of("");
+		/* lvm2 must not get at it after an abort either. */
+		state->rested = m->pinned && !source->dropped &&
+				!strncmp(m->device.uuid, LVM_PREFIX, strlen(LVM_PREFIX));
 	}
 	state->source_kind = copy_of("table");
 	state->source_object = copy_of("");

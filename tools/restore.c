@@ -78,8 +78,11 @@ static void disk_free(struct disk *d)
 static int become_plain(struct state *state, const char *name, const char *uuid)
 {
 	struct dm_device device = { 0 };
-	int code;
+	/* While it is known what that is called. */
+	int code = insert_undo(state);
 
+	if (code)
+		return code;
 	snprintf(device.name, sizeof(device.name), "%s", name);
 	snprintf(device.uuid, sizeof(device.uuid), "%s", uuid);
 	free(state->uuid);
@@ -87,6 +90,7 @@ static int become_plain(struct state *state, const char *name, const char *uuid)
 	state->rested = false;
 	free(state->hidden);
 	free(state->hidden_uuid);
+	state->hidden = state->hidden_uuid = NULL;
 	code = hidden_name(state, &device);
 	return code ? code : state_save(state);
 }
