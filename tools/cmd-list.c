@@ -4,6 +4,7 @@
  */
 #include "command.h"
 #include "events.h"
+#include "metrics.h"
 #include "report.h"
 #include "say.h"
 #include "wait.h"
@@ -19,6 +20,8 @@ static int print_all(const struct request *r)
 
 	if (is_given(r, OPT_JSON))
 		report_print_json(stdout, all, !is_given(r, OPT_WATCH));
+	else if (is_given(r, OPT_PROMETHEUS))
+		metrics_print(stdout, all, damaged);
 	else
 		report_print_list(stdout, all);
 	migrations_free(all);
@@ -46,6 +49,8 @@ static int watch(const struct request *r)
 
 int cmd_list(const struct request *r)
 {
+	if (is_given(r, OPT_PROMETHEUS) && (is_given(r, OPT_JSON) || is_given(r, OPT_WATCH)))
+		return fail(USAGE, "--prometheus goes with neither --json nor --watch: what it prints is for a file, which is written anew.");
 	return is_given(r, OPT_WATCH) ? watch(r) : print_all(r);
 }
 
