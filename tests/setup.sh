@@ -18,7 +18,7 @@ set -eu
 PACKAGES=(
 	gcc make libc6-dev libelf1 kmod xz-utils perl
 	libdevmapper-dev dmsetup libblkid-dev libjson-c-dev jq
-	sparse shellcheck clang spin
+	sparse shellcheck clang spin coccinelle codespell
 	qemu-system-x86 qemu-utils lvm2 nbdkit nbd-client nvme-cli busybox-static cpio
 	util-linux e2fsprogs xfsprogs fio udev
 )
@@ -166,11 +166,12 @@ fetch_kernel()
 	mv "$tmp" "$final"
 }
 
-# The headers packages have no checkpatch, so it is taken from the source.
+# The headers packages have no checkpatch, and no scripts for coccinelle, so they are taken
+# from the source.
 fetch_checkpatch()
 {
 	local final=$CACHE/checkpatch tmp=$CACHE/checkpatch.tmp
-	echo "setup: downloading linux-source-6.1 for checkpatch"
+	echo "setup: downloading linux-source-6.1 for checkpatch and coccinelle"
 	rm -rf "$tmp"
 	mkdir -p "$tmp"
 	use_suite bookworm
@@ -180,6 +181,7 @@ fetch_checkpatch()
 		tar -xO ./usr/src/linux-source-6.1.tar.xz |
 		tar -xJ -C "$tmp" --strip-components=2 \
 			linux-source-6.1/scripts/checkpatch.pl \
+			linux-source-6.1/scripts/coccinelle \
 			linux-source-6.1/scripts/spelling.txt \
 			linux-source-6.1/scripts/const_structs.checkpatch
 	rm -f "$tmp"/*.deb
@@ -269,7 +271,7 @@ for name in "${wanted[@]}"; do
 	# shellcheck disable=SC2086
 	fetch_kernel "$name" $line
 done
-[ -f "$CACHE/checkpatch/checkpatch.pl" ] || fetch_checkpatch
+[ -f "$CACHE/checkpatch/checkpatch.pl" ] && [ -d "$CACHE/checkpatch/coccinelle" ] || fetch_checkpatch
 
 # Who wants another kernel does not wait for this one.
 flock -u 9

@@ -46,8 +46,8 @@ const char *tab_bad_name(const char *name);
 const char *tab_bad_device(const char *device);
 
 /*
- * The line of @want's name, or a new one at the end, has @want's device and options.
- * All else in it stays, comments and blanks too. What @want says is good.
+ * The line of that name, or a new one at the end, has the device and the options of
+ * @want. All else in it stays, comments and blanks too. What @want says is good.
  */
 void tab_set(struct tab *tab, const struct tab_line *want);
 void tab_remove(struct tab *tab, const char *name);
