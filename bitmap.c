@@ -12,7 +12,7 @@
  * 64 TiB in regions of 4 KiB are 2^34 bits: the kernel's bitmap_*() helpers,
  * which count in unsigned int, will not do.
  */
-#include "dm-livemigrate.h"
+#include "bitmap.h"
 
 #include <linux/bitops.h>
 #include <linux/sched.h>

@@ -37,7 +37,6 @@
 
 #include <linux/atomic.h>
 #include <linux/bio.h>
-#include <linux/bitmap.h>
 #include <linux/completion.h>
 #include <linux/device-mapper.h>
 #include <linux/kref.h>
@@ -52,18 +51,13 @@
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
+#include "bitmap.h"
 #include "pace.h"
+#include "range.h"
 
 #define DM_MSG_PREFIX "livemigrate"
 
-#define LM_CHUNK_SHIFT		11
-#define LM_CHUNK_SECTORS	(1U << LM_CHUNK_SHIFT)
-#define LM_MIN_REGION		8U
 #define LM_STANDBY_TIMEOUT	30000U	/* milliseconds */
-#define LM_MAX_REGION		LM_CHUNK_SECTORS
-#define LM_CHUNK_PAGES		(LM_CHUNK_SECTORS / PAGE_SECTORS)
-/* Regions in a chunk at the smallest region size: the length of all masks. */
-#define LM_CHUNK_REGIONS	(LM_CHUNK_SECTORS / LM_MIN_REGION)
 
 enum lm_leg { LM_SOURCE, LM_DEST, LM_NR_LEGS };
 
@@ -74,138 +68,6 @@ static inline enum lm_leg lm_other_leg(enum lm_leg leg)
 {
 	return leg == LM_SOURCE ? LM_DEST : LM_SOURCE;
 }
-
-/* ------------------------------------------------------------------------
- * bitmap.c: bits, counts, runs.  Knows nothing of bios and phases.
- */
-
-/* What set a bit.  Each has its counter; see lm_bitmap_done(). */
-enum lm_cause {
-	LM_COPIED,		/* the copier, with data */
-	LM_WRITTEN,		/* a mirrored write that covered the region */
-	LM_ZERO,		/* the copier, which found zeroes */
-	LM_RESTORED,		/* saved by an earlier run */
-	LM_NR_CAUSES
-};
-
-/**
- * struct lm_bitmap - which regions the standby holds, and which chunks of the
- * legs are not flushed.
- * @bits: a bit for each region.
- * @unflushed: a bit for each chunk: written to since the last flush that both
- *	legs ended well.
- * @flushing: the part of @unflushed that the flush now under way will cover.
- * @unsaved: a bit for each chunk whose bits have changed since they were last
- *	saved; NULL where they are not.
- * @collecting: bit 0 is held by the flush that owns @flushing.
- * @set: how many bits each cause has set.
- * @cleared: how many set bits were cleared again.
- */
-struct lm_bitmap {
-	unsigned long *bits;
-	unsigned long *unflushed;
-	unsigned long *flushing;
-	unsigned long *unsaved;
-	unsigned long collecting;
-	sector_t nr_sectors;
-	u64 nr_regions;
-	u64 nr_chunks;
-	unsigned int region_shift;
-	atomic64_t set[LM_NR_CAUSES];
-	atomic64_t cleared;
-};
-
-int lm_bitmap_init(struct lm_bitmap *b, sector_t nr_sectors,
-		   unsigned int region_shift);
-void lm_bitmap_exit(struct lm_bitmap *b);
-u64 lm_bitmap_touched(const struct lm_bitmap *b, sector_t start, sector_t end,
-		      u64 *first);
-u64 lm_bitmap_covered(const struct lm_bitmap *b, sector_t start, sector_t end,
-		      u64 *first);
-u64 lm_bitmap_set(struct lm_bitmap *b, u64 first, u64 nr, enum lm_cause cause);
-u64 lm_bitmap_clear(struct lm_bitmap *b, u64 first, u64 nr);
-bool lm_bitmap_all_set(const struct lm_bitmap *b, u64 first, u64 nr);
-bool lm_bitmap_any_set(const struct lm_bitmap *b, u64 first, u64 nr);
-u64 lm_bitmap_next_clear(const struct lm_bitmap *b, u64 from, u64 end);
-u64 lm_bitmap_clear_run(const struct lm_bitmap *b, u64 from, u64 max);
-u64 lm_bitmap_counts(const struct lm_bitmap *b, u64 *set, u64 *cleared);
-u64 lm_bitmap_done(const struct lm_bitmap *b);
-bool lm_bitmap_full(const struct lm_bitmap *b);
-
-void lm_unflushed_mark(struct lm_bitmap *b, sector_t start);
-bool lm_unflushed_test(const struct lm_bitmap *b, sector_t start);
-bool lm_unflushed_collect(struct lm_bitmap *b);
-void lm_unflushed_drop(struct lm_bitmap *b);
-void lm_unflushed_put_back(struct lm_bitmap *b);
-u64 lm_unflushed_next(const struct lm_bitmap *b, u64 chunk, u64 end);
-void lm_unflushed_reset(struct lm_bitmap *b);
-
-unsigned long lm_bitmap_word(const struct lm_bitmap *b, u64 index);
-int lm_unsaved_track(struct lm_bitmap *b);
-void lm_unsaved_mark(struct lm_bitmap *b, u64 chunk);
-bool lm_unsaved_test(const struct lm_bitmap *b, u64 chunk);
-bool lm_unsaved_take(struct lm_bitmap *b, u64 chunk);
-u64 lm_unsaved_next(const struct lm_bitmap *b, u64 chunk);
-
-/* ------------------------------------------------------------------------
- * range.c: who may touch which sectors now.  Does not know what for.
- */
-
-#define LM_RANGE_BUCKETS	256
-
-/**
- * struct lm_range - sectors that somebody holds or waits for.
- * @start: first sector.
- * @end: the sector behind the last.  Never beyond @start's chunk.
- * @granted: called once when a range that lm_range_lock() queued is held: from
- *	any context, with no lock of range.c held, possibly before
- *	lm_range_lock() has returned.
- * @lost: where the holder gives way while it reads: a bit for each region from
- *	@start on that somebody else has touched.  NULL for all others.
- * @kind: whose it is.
- * @sent: what the holder has sent, for lm_ranges_for_each(); else NULL.
- * @queued: when it began to wait.
- *
- * The rest belongs to range.c.
- */
-enum lm_range_kind { LM_RANGE_GUEST, LM_RANGE_COPY, LM_RANGE_CHECK };
-
-struct lm_range {
-	sector_t start;
-	sector_t end;
-	void (*granted)(struct lm_range *range);
-	unsigned long *lost;
-	enum lm_range_kind kind;
-	void *sent;
-	ktime_t queued;
-
-	struct list_head node;
-	struct list_head grant;
-	unsigned int blockers;
-	bool yielding;
-};
-
-struct lm_bucket {
-	spinlock_t lock;
-	struct list_head ranges;	/* in the order of their coming */
-};
-
-struct lm_ranges {
-	unsigned int region_shift;
-	struct lm_bucket *bucket;
-};
-
-int lm_ranges_init(struct lm_ranges *rs, unsigned int region_shift);
-void lm_ranges_exit(struct lm_ranges *rs);
-bool lm_range_lock(struct lm_ranges *rs, struct lm_range *range);
-void lm_range_lock_yielding(struct lm_ranges *rs, struct lm_range *range);
-void lm_range_harden(struct lm_ranges *rs, struct lm_range *range);
-void lm_range_unlock(struct lm_ranges *rs, struct lm_range *range);
-void lm_range_set_sent(struct lm_ranges *rs, struct lm_range *range, void *sent);
-void lm_ranges_for_each(struct lm_ranges *rs,
-			void (*fn)(struct lm_range *range, void *arg), void *arg);
-bool lm_range_if_quiet(struct lm_ranges *rs, sector_t start, sector_t end,
-		       void (*fn)(void *arg), void *arg);
 
 enum lm_standby { LM_ATTACHED, LM_FAILED, LM_DROPPED };
 

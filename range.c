@@ -20,7 +20,8 @@
  * "waits for it".  (Their regions are in the mask, so the holder leaves them
  * alone.)
  */
-#include "dm-livemigrate.h"
+#include "bitmap.h"
+#include "range.h"
 
 #include <linux/hash.h>
 #include <linux/slab.h>
