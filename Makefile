@@ -159,6 +159,13 @@ bench:
 demo:
 	@tests/vm/run $(if $(KERNEL),-k $(KERNEL)) --console tests/demo/demo.sh
 
+# The way of the data, for docs/design.rst.
+diagram: build/way.svg
+
+build/way.svg: docs/way.dot
+	@mkdir -p $(@D)
+	dot -Tsvg -o $@ $<
+
 version:
 	@echo $(VERSION)
 
@@ -194,6 +201,7 @@ help:
 	@echo '                  (downloads 100 MB, once); not part of make check'
 	@echo 'make bench        how fast it is, beside others, in a virtual machine; WORKS="iops"'
 	@echo '                  selects some, REPEAT=3 is how often each is measured'
+	@echo 'make diagram      build/way.svg, the way of the data'
 	@echo 'make demo         a migration, live, in a virtual machine'
 	@echo 'make clean        remove what was built'
 

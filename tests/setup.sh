@@ -18,7 +18,7 @@ set -eu
 PACKAGES=(
 	gcc make libc6-dev libelf1 kmod xz-utils perl
 	libdevmapper-dev dmsetup libblkid-dev libjson-c-dev jq
-	sparse shellcheck clang spin coccinelle codespell
+	sparse shellcheck clang spin coccinelle codespell graphviz
 	qemu-system-x86 qemu-utils lvm2 nbdkit nbd-client nvme-cli busybox-static cpio
 	util-linux e2fsprogs xfsprogs fio udev
 )
