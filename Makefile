@@ -207,4 +207,4 @@ help:
 
 .PHONY: all headers modules tools livemigrate install uninstall modules_install modules_uninstall \
 	dkms_install dkms_uninstall deb setup check check-build check-unit check-vm check-power \
-	check-long check-kernels check-debug check-kcsan check-packages check-systemd bench demo version clean help
+	check-long check-kernels check-debug check-kcsan check-packages check-systemd bench demo diagram version clean help

@@ -68,6 +68,10 @@ again()
 	tool wait vm1 --timeout 60
 }
 
+# As the package nvme-cli does it where it is installed.
+mkdir -p /etc/nvme
+echo nqn.2014-08.org.nvmexpress:uuid:11111111-2222-4333-8444-555555555555 >/etc/nvme/hostnqn
+echo 11111111-2222-4333-8444-555555555555 >/etc/nvme/hostid
 ip link set lo up
 ip addr add 192.0.2.7/32 dev lo
 serve
