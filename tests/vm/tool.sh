@@ -7,14 +7,14 @@
 STATES=${LIVEMIGRATE_STATE_DIR:-/var/lib/livemigrate}
 TAB=${LIVEMIGRATE_TAB:-/etc/livemigrate.tab}
 
-# To kill it at each call takes long. So it is done at every sixteenth, from a random one
-# on (where there are few of them: every eighth, $kill_few), or at each with CELLS=all:
+# To kill it at each call takes long. So it is done at every 24th, from a random one
+# on (where there are few of them: every twelfth, $kill_few), or at each with CELLS=all:
 #
 #	n=$kill_first
 #	while ...; do
 #		n=$((n + kill_stride))
 # shellcheck disable=SC2034 # the cases use them
-kill_stride=16 kill_few=8
+kill_stride=24 kill_few=12
 # shellcheck disable=SC2034
 [ "${CELLS:-}" != all ] || kill_stride=1 kill_few=1
 # shellcheck disable=SC2034 # the cases use it
