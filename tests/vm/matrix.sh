@@ -20,9 +20,9 @@
 #        aborted and committed in another PHASE abort or commit is sent, while the
 #        fault lasts
 #
-# Every third of the cells is run, from a random one on, a seed's (every eighth in a kernel that watches itself:
-# it looks at what any cell does), or with CELLS=all each of them; with CELLS=synced/hang
-# that one:
+# Every third of the cells is run, from a random one on, a seed's (every eighth in a kernel
+# that watches itself: it looks at what any cell does), or with CELLS=all each of them; with
+# CELLS=synced/hang that one:
 #
 #	tests/vm/run -e SEED=1 -e CELLS=all fail-matrix-dest
 
