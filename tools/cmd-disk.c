@@ -20,29 +20,31 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-/* Does it migrate below the name of a volume that it was? */
-static int check_not_moving(const char *name)
+/* It migrates under another name, that of a volume that it was: which? To be freed; or NULL. */
+static char *migrates_as(const char *name)
 {
-	int damaged, code = DONE;
+	int damaged;
 	struct state *state = disk_record(name, &damaged);
+	char *other = state && strcmp(state->name, name) ? copy_of(state->name) : NULL;
 
-	if (state && strcmp(state->name, name))
-		code = fail(NOT_NOW, "%s migrates, as %s: commit or abort that first.", name,
-			    state->name);
 	state_free(state);
-	return code;
+	return other;
 }
 
 /* Does it migrate, or is there a record that says so? */
 static int check_idle(const char *name)
 {
+	char *note, *other = migrates_as(name);
 	struct migration m;
-	char *note;
-	int code = check_not_moving(name);
+	int code = DONE;
 	bool over;
 
-	if (code)
+	if (other) {
+		code = fail(NOT_NOW, "%s migrates, as %s: commit or abort that first.", name,
+			    other);
+		free(other);
 		return code;
+	}
 	if (migration_look(name, &m))
 		return DONE;
 	/* A pinned target stays, and is nothing but a plain mapping then. */
@@ -245,13 +247,10 @@ static int unmap(const char *name, bool in_tab)
 {
 	struct dm_device device;
 	int err = dm_find(name, &device);
-	char *id;
 
 	/* A volume of that name is lvm2's, and not what the line means. */
-	if (!err && in_tab && lvm_id(device.uuid, &id)) {
-		free(id);
+	if (!err && in_tab && lvm_is_volume(device.uuid))
 		return DONE;
-	}
 	if (err)
 		return in_tab ? DONE : fail(NOT_FOUND, "There is no disk %s: \"livemigrate disk list\" lists them.",
 					    name);
@@ -407,19 +406,9 @@ struct row {
 	const char *state;
 };
 
-/* As the device of a volume that has left it. */
-static bool moves_below(const char *name)
-{
-	int damaged;
-	struct state *state = disk_record(name, &damaged);
-	bool moves = state && strcmp(state->name, name);
-
-	state_free(state);
-	return moves;
-}
-
 static void make_row(struct row *row, const struct tab_line *line)
 {
+	char *other = migrates_as(line->name);
 	struct migration m;
 
 	memset(row, 0, sizeof(*row));
@@ -433,12 +422,13 @@ static void make_row(struct row *row, const struct tab_line *line)
 	}
 	if (m.stage != NO_MIGRATION)
 		row->state = row->exists ? "migrates" : "undecided";
-	else if (moves_below(line->name))
+	else if (other)
 		row->state = "migrates";
 	else if (row->exists)
 		row->state = row->device.open_count > 0 ? "in use" : "idle";
 	else
 		row->state = line->noauto ? "noauto" : "absent";
+	free(other);
 	migration_free(&m);
 }
 

@@ -23,7 +23,8 @@
 
 struct start {
 	struct dm_device device;
-	bool pinned, rested, encrypted;
+	bool pinned, encrypted;
+	dev_t rests_on;		/* a leg of its last migration; 0: it does not */
 	enum lasting dest_lasts, metadata_lasts;
 	struct state *state;
 };
@@ -93,13 +94,7 @@ static int check_is_no_leg(const struct dm_device *device)
 /* Those whose makers load their own table anew: resize and refresh, and kpartx -u. */
 static bool is_managed(const char *uuid)
 {
-	char *id;
-
-	if (lvm_id(uuid, &id)) {
-		free(id);
-		return true;
-	}
-	if (!strncmp(uuid, "CRYPT-", 6))
+	if (lvm_is_volume(uuid) || !strncmp(uuid, "CRYPT-", 6))
 		return true;
 	return !strncmp(uuid, "part", 4) && uuid[4] >= '0' && uuid[4] <= '9' &&
 	       strchr(uuid, '-');
@@ -109,38 +104,26 @@ static bool is_managed(const char *uuid)
  * Where it rests on a pinned target, nothing else can take that one's place. lvm2 puts
  * a volume's own table back whenever it looks at it anew, over a running migration.
  */
-static int choose_pinned(const struct request *r, const struct dm_device *device,
-			 bool *pinned, bool *rested)
+static int choose_pinned(const struct request *r, struct start *s)
 {
 	struct dm_table table = { 0 };
 	struct place on;
 
-	*rested = !dm_table_get(device->name, false, &table) &&
-		  rest_parse(table.line[0].type, table.line[0].params, &on);
+	if (!dm_table_get(s->device.name, false, &table) &&
+	    rest_parse(table.line[0].type, table.line[0].params, &on))
+		s->rests_on = makedev(on.major, on.minor);
 	dm_table_free(&table);
-	*pinned = *rested || is_given(r, OPT_PINNED) ||
-		  (!is_given(r, OPT_UNPINNED) && is_managed(device->uuid));
+	s->pinned = s->rests_on || is_given(r, OPT_PINNED) ||
+		    (!is_given(r, OPT_UNPINNED) && is_managed(s->device.uuid));
 	if (is_given(r, OPT_UNPINNED) && is_given(r, OPT_PINNED))
 		return fail(USAGE, "--pinned and --unpinned contradict each other.");
-	if (is_given(r, OPT_UNPINNED) && *rested)
+	if (is_given(r, OPT_UNPINNED) && s->rests_on)
 		return fail(NOT_NOW, "%s is pinned since it was moved last, until it is closed and removed: leave --unpinned out.",
-			    device->name);
-	return check_kernel(*pinned);
+			    s->device.name);
+	return check_kernel(s->pinned);
 }
 
 /* What the state can say before it is known whether that can be done. */
-/* Where it rests above a volume that it has left, it may be the disk of some line. */
-static int find_line(struct start *s)
-{
-	struct dm_table table = { 0 };
-	struct place on;
-	bool is = s->rested && !dm_table_get(s->device.name, false, &table) &&
-		  rest_parse(table.line[0].type, table.line[0].params, &on);
-
-	dm_table_free(&table);
-	return is ? disk_find_line(s->state, &s->device, makedev(on.major, on.minor)) : DONE;
-}
-
 static void make_state(const struct request *r, struct start *s, uint64_t sectors)
 {
 	struct state *state = state_new();
@@ -153,7 +136,7 @@ static void make_state(const struct request *r, struct start *s, uint64_t sector
 	state->sectors = sectors;
 	state->object.block = device_block(s->device.dev);
 	state->pinned = s->pinned;
-	state->rested = s->rested;
+	state->rested = s->rests_on != 0;
 	state->paused = is_given(r, OPT_PAUSED);
 	state->zeroed = is_given(r, OPT_ZEROED);
 	state->rate = r->number[OPT_RATE];
@@ -293,7 +276,7 @@ static int start_locked(const struct request *r, struct start *s)
 	int code = device_want(r->device, &s->device);
 
 	if (!code)
-		code = choose_pinned(r, &s->device, &s->pinned, &s->rested);
+		code = choose_pinned(r, s);
 	if (!code)
 		code = check_record(&s->device);
 	if (!code)
@@ -305,7 +288,9 @@ static int start_locked(const struct request *r, struct start *s)
 	if (code)
 		return code;
 	make_state(r, s, sectors);
-	code = find_line(s);
+	/* Above a volume that it has left it may be the disk of some line. */
+	if (s->rests_on)
+		code = disk_find_line(s->state, &s->device, s->rests_on);
 	if (!code)
 		code = choose_dest(r, s);
 	if (!code)

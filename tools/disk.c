@@ -83,16 +83,6 @@ dev_t disk_below(const struct dm_device *device)
  * Lines
  */
 
-static bool is_volume(const char *uuid)
-{
-	char *id;
-	bool is = lvm_id(uuid, &id);
-
-	if (is)
-		free(id);
-	return is;
-}
-
 /*
  * What it is called at boot: its uuid does not change if it is renamed. A volume's device
  * is lvm2's, and none of the lines, whatever it is called.
@@ -103,7 +93,7 @@ static const char *boot_name(const char *name, const char *uuid)
 
 	if (!strncmp(uuid, DM_DISK_PREFIX, len))
 		return uuid + len;
-	return is_volume(uuid) ? "" : name;
+	return lvm_is_volume(uuid) ? "" : name;
 }
 
 static int bad_line(const struct tab *tab, const char *name)
@@ -121,7 +111,7 @@ const char *disk_name(const struct state *state)
 
 int disk_may_migrate(const struct dm_device *device)
 {
-	bool volume = is_volume(device->uuid);
+	bool volume = lvm_is_volume(device->uuid);
 	const char *name = volume ? device->name : boot_name(device->name, device->uuid);
 	const struct tab_line *line;
 	char *lasting;
@@ -295,7 +285,7 @@ int disk_find_line(struct state *state, const struct dm_device *device, dev_t le
 	struct tab tab;
 	int code;
 
-	if (!is_volume(device->uuid))
+	if (!lvm_is_volume(device->uuid))
 		return DONE;
 	code = tab_load(&tab);
 	if (!code)

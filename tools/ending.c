@@ -364,6 +364,21 @@ static int find_line(struct migration *m)
 	return code ? code : volume_name_restore(m);
 }
 
+/* Before the kernel hears of it: what then must be can be done. */
+static int prepare_commit(struct migration *m)
+{
+	int code = DONE;
+
+	if (!is_over(m, &by_commit)) {
+		code = find_line(m);
+		if (!code)
+			code = disk_may_follow(m);
+	}
+	if (!code)
+		disk_name_dest(m);
+	return code;
+}
+
 static int finish(struct migration *m, const struct end *end)
 {
 	int code = DONE;
@@ -373,12 +388,8 @@ static int finish(struct migration *m, const struct end *end)
 			    m->device.name);
 	if (m->stage == RUNS) {
 		code = migration_adopt(m);
-		if (!code && end == &by_commit && !is_over(m, end))
-			code = find_line(m);
-		if (!code && end == &by_commit && !is_over(m, end))
-			code = disk_may_follow(m);
 		if (!code && end == &by_commit)
-			disk_name_dest(m);
+			code = prepare_commit(m);
 		if (!code)
 			code = drop(m, end);
 		/* Somebody else has ended it while we waited. */

@@ -70,6 +70,16 @@ bool lvm_id(const char *dm_uuid, char **id)
 	return true;
 }
 
+bool lvm_is_volume(const char *dm_uuid)
+{
+	char *id;
+	bool is = lvm_id(dm_uuid, &id);
+
+	if (is)
+		free(id);
+	return is;
+}
+
 /* As lvm2 writes it. */
 static void dashed(const char *from, char text[39])
 {

@@ -13,6 +13,8 @@
 bool lvm_split(const char *text, char **vg, char **lv);
 /* Both uuids in one, as device mapper has them behind "LVM-", 64 characters; pure. */
 bool lvm_id(const char *dm_uuid, char **id);
+/* Is it a volume's? Pure. */
+bool lvm_is_volume(const char *dm_uuid);
 /* The volume's half of such an id, as lvm2 writes it; pure. */
 void lvm_uuid_text(const char *id, char text[39]);
 /* Are two such ids of the same volume group? Pure. */

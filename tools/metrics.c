@@ -83,59 +83,88 @@ static void print_phases(FILE *out, const struct report *r, size_t nr)
 			       r[i].status->phase == (enum phase)phase);
 }
 
-static void print_legs(FILE *out, const struct report *r, size_t nr)
+static uint64_t leg_is_active(const struct report *r, enum leg leg)
+{
+	return r->status->active == leg;
+}
+
+static uint64_t leg_is_good(const struct report *r, enum leg leg)
+{
+	return r->leg[leg].health == 'A';
+}
+
+static void print_legs(FILE *out, const char *name, const char *help,
+		       uint64_t (*value)(const struct report *r, enum leg leg),
+		       const struct report *r, size_t nr)
 {
 	size_t i;
 	int leg;
 
-	head(out, "leg_active", "gauge", "On which leg it runs: 1 for that.");
+	head(out, name, "gauge", help);
 	for (i = 0; i < nr; i++)
 		for (leg = 0; r[i].known && leg < NR_LEGS; leg++)
-			sample(out, "leg_active", r + i, "leg", leg_names[leg],
-			       r[i].status->active == (enum leg)leg);
-	head(out, "leg_good", "gauge", "1: the leg takes part; 0: failed, detached or dropped.");
-	for (i = 0; i < nr; i++)
-		for (leg = 0; r[i].known && leg < NR_LEGS; leg++)
-			sample(out, "leg_good", r + i, "leg", leg_names[leg],
-			       r[i].leg[leg].health == 'A');
+			sample(out, name, r + i, "leg", leg_names[leg],
+			       value(r + i, (enum leg)leg));
 }
 
-/* What all have, and what a person should look at. */
-static void print_common(FILE *out, const struct report *r, size_t nr)
+static uint64_t size_of(const struct report *r)
+{
+	return r->size;
+}
+
+static uint64_t runs(const struct report *r)
+{
+	return r->known;
+}
+
+static uint64_t attention(const struct report *r)
+{
+	return r->note != NULL;
+}
+
+/* The last region may be a part of one. */
+static uint64_t done(const struct report *r)
+{
+	const struct status *st = r->status;
+
+	return st->done == st->total ? r->size : st->done * st->region_size << 9;
+}
+
+static uint64_t paused(const struct report *r)
+{
+	return r->status->paused;
+}
+
+static uint64_t rate_limit(const struct report *r)
+{
+	return r->status->number[N_COPY_RATE] << 10;
+}
+
+/* One value each. @all: also of those whose status could not be read. */
+static const struct gauge {
+	const char *name, *help;
+	bool all;
+	uint64_t (*value)(const struct report *r);
+} gauges[] = {
+	{ "size_bytes", "How large the device is that moves.", true, size_of },
+	{ "runs", "1: its target is in place, and tells how it is.", true, runs },
+	{ "attention", "1: something is to be done about it: livemigrate list says what.",
+	  true, attention },
+	{ "done_bytes", "What the standby holds as the active leg does.", false, done },
+	{ "paused", "1: the copier stands still.", false, paused },
+	{ "copy_rate_limit_bytes", "What it may copy in a second; 0: no limit.", false,
+	  rate_limit },
+};
+
+static void print_gauge(FILE *out, const struct gauge *gauge, const struct report *r,
+			size_t nr)
 {
 	size_t i;
 
-	head(out, "size_bytes", "gauge", "How large the device is that moves.");
+	head(out, gauge->name, "gauge", gauge->help);
 	for (i = 0; i < nr; i++)
-		sample(out, "size_bytes", r + i, NULL, NULL, r[i].size);
-	head(out, "runs", "gauge", "1: its target is in place, and tells how it is.");
-	for (i = 0; i < nr; i++)
-		sample(out, "runs", r + i, NULL, NULL, r[i].known);
-	head(out, "attention", "gauge",
-	     "1: something is to be done about it: livemigrate list says what.");
-	for (i = 0; i < nr; i++)
-		sample(out, "attention", r + i, NULL, NULL, r[i].note != NULL);
-}
-
-static void print_progress(FILE *out, const struct report *r, size_t nr)
-{
-	size_t i;
-
-	head(out, "done_bytes", "gauge", "What the standby holds as the active leg does.");
-	for (i = 0; i < nr; i++)
-		if (r[i].known)
-			sample(out, "done_bytes", r + i, NULL, NULL,
-			       r[i].status->done == r[i].status->total ? r[i].size :
-			       r[i].status->done * r[i].status->region_size << 9);
-	head(out, "paused", "gauge", "1: the copier stands still.");
-	for (i = 0; i < nr; i++)
-		if (r[i].known)
-			sample(out, "paused", r + i, NULL, NULL, r[i].status->paused);
-	head(out, "copy_rate_limit_bytes", "gauge", "What it may copy in a second; 0: no limit.");
-	for (i = 0; i < nr; i++)
-		if (r[i].known)
-			sample(out, "copy_rate_limit_bytes", r + i, NULL, NULL,
-			       r[i].status->number[N_COPY_RATE] << 10);
+		if (gauge->all || r[i].known)
+			sample(out, gauge->name, r + i, NULL, NULL, gauge->value(r + i));
 }
 
 static void print_number(FILE *out, const struct number_metric *metric,
@@ -168,10 +197,12 @@ void metrics_print(FILE *out, struct migration **all, int damaged)
 	fprintf(out, PREFIX "migrations %zu\n", nr);
 	head(out, "damaged_records", "gauge", "Records that cannot be read.");
 	fprintf(out, PREFIX "damaged_records %d\n", damaged);
-	print_common(out, r, nr);
+	for (i = 0; i < ARRAY_LEN(gauges); i++)
+		print_gauge(out, gauges + i, r, nr);
 	print_phases(out, r, nr);
-	print_legs(out, r, nr);
-	print_progress(out, r, nr);
+	print_legs(out, "leg_active", "On which leg it runs: 1 for that.", leg_is_active, r, nr);
+	print_legs(out, "leg_good", "1: the leg takes part; 0: failed, detached or dropped.",
+		   leg_is_good, r, nr);
 	for (i = 0; i < ARRAY_LEN(numbers); i++)
 		print_number(out, numbers + i, r, nr);
 	for (i = 0; i < nr; i++)

@@ -151,8 +151,6 @@ static int take_dest(struct disk *d)
 	if (!code)
 		code = make_on_dest(d);
 	if (!code)
-		volume_line_link(d->line);
-	if (!code)
 		code = state_forget(d->state);
 	if (code)
 		return code;
@@ -160,6 +158,21 @@ static int take_dest(struct disk *d)
 	if (d->state->delete_source)
 		remark("%s: its old source has not been deleted: do that by hand.", d->name);
 	return DONE;
+}
+
+/* A volume's name is a link, too. */
+static void make_link(const char *name)
+{
+	const struct tab_line *line;
+	struct dm_device device;
+	struct tab tab;
+
+	if (tab_load(&tab))
+		return;
+	line = tab_find(&tab, name);
+	if (line && !dm_find(name, &device) && device.live)
+		volume_line_link(line);
+	tab_free(&tab);
 }
 
 int restore_on_dest(const struct state *state)
@@ -178,6 +191,8 @@ int restore_on_dest(const struct state *state)
 		code = insert_undo(d.state);
 	if (!code)
 		code = take_dest(&d);
+	if (!code)
+		make_link(d.name);
 	disk_free(&d);
 	return code;
 }
@@ -435,21 +450,6 @@ static int restore(const char *name)
 	}
 	disk_free(&d);
 	return code;
-}
-
-/* A volume's name is a link, too. */
-static void make_link(const char *name)
-{
-	const struct tab_line *line;
-	struct dm_device device;
-	struct tab tab;
-
-	if (tab_load(&tab))
-		return;
-	line = tab_find(&tab, name);
-	if (line && !dm_find(name, &device) && device.live)
-		volume_line_link(line);
-	tab_free(&tab);
 }
 
 int restore_disk(const char *name)

@@ -41,12 +41,9 @@ static bool is_volume(const struct state *state)
 {
 	bool own = !strcmp(state->source_kind, "own volume");
 	bool rested = state->rested && !strcmp(state->source_kind, "volume");
-	char *id;
 
-	if (*state->line || !state->pinned || !(own || rested) || !lvm_id(state->uuid, &id))
-		return false;
-	free(id);
-	return true;
+	return !*state->line && state->pinned && (own || rested) &&
+	       lvm_is_volume(state->uuid);
 }
 
 /* The dest's id, if it is a plain volume; "" else. */
