@@ -59,6 +59,24 @@ gone()	# gone DM VG/LV
 	all_clear
 }
 
+# cut_off NUMBERS DEVICE COMMAND...: commit is killed before one of these calls, so far that the
+# command succeeds
+cut_off()
+{
+	co_numbers_=$1 co_device_=$2
+	shift 2
+	for co_n_ in $co_numbers_; do
+		kill_at "$co_n_" commit "$co_device_"
+		! "$@" >/dev/null 2>&1 || return 0
+	done
+	die "it was not killed in time"
+}
+
+record_says()	# record_says TEXT NAME: in the record of a device that is called so, or so and more
+{
+	grep -q "$1" "/state/lib/$2"*.json
+}
+
 recorded()	# the name of the device that there is a record of
 {
 	find /state/lib -name '*.json' | sed 's,.*/,,; s/\.json$//' | sort
@@ -236,15 +254,7 @@ first_boot()
 	fill /dev/vg0/vm-1
 	echo "$sum" >/state/sum
 	# Between the step aside and the new name.
-	cut=0
-	for n in $(seq 10 3 40); do
-		kill_at "$n" commit vg0/vm-1
-		if lvm lvs vg0/vm-1.lmsrc1 >/dev/null 2>&1; then
-			cut=1
-			break
-		fi
-	done
-	[ $cut -eq 1 ] || die "it was not killed in time"
+	cut_off "$(seq 10 3 40)" vg0/vm-1 lvm lvs vg0/vm-1.lmsrc1
 	volumes
 
 	note "--- ... and another, that was let go of"
@@ -254,15 +264,7 @@ first_boot()
 	tool cutover vg0-two
 	dd if=/dev/urandom of=/dev/vg0/two bs=1M count=4 conv=fsync,notrunc 2>/dev/null
 	md5sum </dev/vg0/two >/state/two
-	cut=0
-	for n in $(seq 12 4 60); do
-		kill_at "$n" commit vg0-two
-		if grep -q '"told":true' /state/lib/vg0-two*.json; then
-			cut=1
-			break
-		fi
-	done
-	[ $cut -eq 1 ] || die "it was not killed in time"
+	cut_off "$(seq 12 4 60)" vg0-two record_says '"told":true' vg0-two
 	volumes
 
 	note "--- ... and one that leaves its group"
@@ -272,15 +274,7 @@ first_boot()
 	tool cutover vg0-six
 	dd if=/dev/urandom of=/dev/vg0/six bs=1M count=4 conv=fsync,notrunc 2>/dev/null
 	md5sum </dev/vg0/six >/state/six
-	cut=0
-	for n in $(seq 12 4 60); do
-		kill_at "$n" commit vg0-six
-		if grep -q '"told":true' /state/lib/vg0-six*.json; then
-			cut=1
-			break
-		fi
-	done
-	[ $cut -eq 1 ] || die "it was not killed in time"
+	cut_off "$(seq 12 4 60)" vg0-six record_says '"told":true' vg0-six
 	! grep -q vg0-six "$TAB" || die "it was killed too late"
 
 	note "--- ... and one that had left it, and moved on"
@@ -291,15 +285,7 @@ first_boot()
 	tool cutover vg0-seven.lmsrc1
 	dd if=/dev/urandom of=/dev/mapper/vg0-seven.lmsrc1 bs=1M count=4 conv=fsync,notrunc 2>/dev/null
 	md5sum </dev/mapper/vg0-seven.lmsrc1 >/state/seven
-	cut=0
-	for n in $(seq 4 60); do
-		kill_at "$n" commit vg0-seven.lmsrc1
-		if grep -q '"told":true' /state/lib/vg0-seven*.json; then
-			cut=1
-			break
-		fi
-	done
-	[ $cut -eq 1 ] || die "it was not killed in time"
+	cut_off "$(seq 4 60)" vg0-seven.lmsrc1 record_says '"told":true' vg0-seven
 	grep -q '^vg0-seven /dev/vg1/seven lv$' "$TAB" || die "it was killed too late: $(cat "$TAB")"
 
 	note "--- ... and one before anything had happened"
@@ -307,15 +293,7 @@ first_boot()
 	tool start vg0/three --to vg0/three-new
 	tool wait vg0-three
 	tool cutover vg0-three
-	cut=0
-	for n in $(seq 4 40); do
-		kill_at "$n" commit vg0-three
-		if grep -q '"step":"commit"' /state/lib/vg0-three.json; then
-			cut=1
-			break
-		fi
-	done
-	[ $cut -eq 1 ] || die "it was not killed in time"
+	cut_off "$(seq 4 40)" vg0-three record_says '"step":"commit"' vg0-three
 	[ -e /dev/vg0/three ] || die "that was too late: $(volumes)"
 	sync
 
