@@ -23,7 +23,7 @@
 
 const char * const lm_leg_names[LM_NR_LEGS] = { "source", "dest" };
 
-static const char * const lm_phase_names[] = {
+const char * const lm_phase_names[] = {
 	[LM_COPYING] = "copying",
 	[LM_SYNCED] = "synced",
 	[LM_SWITCHED] = "switched",
@@ -365,6 +365,7 @@ static void lm_poke_work(struct work_struct *work)
 			     lm_phase_names[snap.phase], lm_leg_names[snap.active]);
 		dm_table_event(t->ti->table);
 		lm_save_kick(t);
+		lm_uevent_kick(t);
 	}
 	lm_copier_kick(t);
 	lm_verify_kick(t);
@@ -411,6 +412,7 @@ static int lm_target_init(struct lm_target *t)
 	int r;
 
 	INIT_WORK(&t->poke_work, lm_poke_work);
+	lm_uevent_init(t);
 	lm_verify_init(t);
 	t->submit_wq = alloc_workqueue("dm_livemigrate_submit",
 				       WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
@@ -552,6 +554,7 @@ static void lm_dtr(struct dm_target *ti)
 	if (owns)
 		lm_retire(t);
 	cancel_work_sync(&t->poke_work);
+	lm_uevent_stop(t);
 	lm_watch_stop(t);
 	lm_copier_stop(t);
 	lm_verify_stop(t, false);
@@ -589,6 +592,7 @@ static void lm_postsuspend(struct dm_target *ti)
 	lm_copier_wait(t);
 	lm_verify_wait(t);
 	flush_work(&t->poke_work);
+	lm_uevent_stop(t);
 	lm_save_stop(t);
 	lm_watch_stop(t);
 }
@@ -631,6 +635,7 @@ static void lm_resume(struct dm_target *ti)
 	lm_watch_start(t);
 	lm_copier_start(t);
 	lm_verify_start(t);
+	lm_uevent_kick(t);
 	/* What the predecessor was told, and could not do any more. */
 	lm_phase_poke(t->m);
 }

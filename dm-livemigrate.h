@@ -327,6 +327,9 @@ struct lm_place {
 	sector_t start;
 };
 
+/* What a leg was asked for, as the status has it. */
+enum lm_op { LM_OP_READ = 'r', LM_OP_WRITE = 'w', LM_OP_FLUSH = 'f' };
+
 /* Counters for status that belong to no other struct. */
 struct lm_stats {
 	atomic64_t mirrored;		/* guest writes sent to both legs */
@@ -340,7 +343,7 @@ struct lm_stats {
 	bool has_mismatch;
 	sector_t mismatch_sector;
 	bool has_error;
-	char error_op;			/* r, w or f (flush) */
+	enum lm_op error_op;
 	enum lm_leg error_leg;
 	sector_t error_sector;
 	int error;
@@ -371,6 +374,20 @@ struct lm_verify {
 enum lm_life { LM_LOADED, LM_LIVE, LM_RETIRED, LM_RETIRING };
 
 /**
+ * struct lm_told - what the last uevent has told.
+ * @any: there was one.
+ * @phase: its phase.
+ * @active: its active leg.
+ * @at: when, jiffies.
+ */
+struct lm_told {
+	bool any;
+	enum lm_phase_name phase;
+	enum lm_leg active;
+	unsigned long at;
+};
+
+/**
  * struct lm_migration - one migration: all that must survive a table reload.
  * @refs: one for each table that names it, loaded or live.
  * @life: whether its table was ever live; under lm_registry_lock.
@@ -393,6 +410,7 @@ enum lm_life { LM_LOADED, LM_LIVE, LM_RETIRED, LM_RETIRING };
  *	device is open yet.  Under lm_registry_lock.
  * @meta_place: where that lies.
  * @meta_failure_told: bit 0: so it was.
+ * @told: what the last uevent has told; the live table's.
  * @owner: the live table's struct lm_target, NULL while there is none; under
  *	phase.lock.
  * @poke: called under phase.lock, from any context, when the phase changed or
@@ -432,12 +450,13 @@ struct lm_migration {
 	struct lm_place meta_place;
 	sector_t meta_len;
 	unsigned long meta_failure_told;
+	struct lm_told told;
 
 	void *owner;
 	void (*poke)(void *owner);
 };
 
-void lm_migration_error(struct lm_migration *m, enum lm_leg leg, char op,
+void lm_migration_error(struct lm_migration *m, enum lm_leg leg, enum lm_op op,
 			sector_t sector, int error);
 void lm_migration_mismatch(struct lm_migration *m, sector_t sector);
 
@@ -766,6 +785,7 @@ struct lm_target {
 	struct work_struct rescue_work;
 	struct work_struct poke_work;
 	int events_told;
+	struct delayed_work uevent_work;
 
 	spinlock_t lock;		/* the lists of bios and flushes; a leaf */
 	struct bio_list submits;
@@ -892,6 +912,11 @@ bool lm_check_is_overdue(const struct lm_range *range, enum lm_leg leg,
 bool lm_check_give_up(struct lm_range *range);
 void lm_check_let_go(struct lm_range *range);
 
+/* uevent.c: for udev. */
+void lm_uevent_init(struct lm_target *t);
+void lm_uevent_kick(struct lm_target *t);
+void lm_uevent_stop(struct lm_target *t);
+
 /* watch.c: a standby that does not answer. */
 int lm_watch_init(struct lm_target *t);
 void lm_watch_exit(struct lm_target *t);
@@ -918,6 +943,7 @@ void lm_save_watch(struct lm_target *t, unsigned long timeout);
 /* dm-livemigrate.c: what the table line and messages share. */
 
 extern const char * const lm_leg_names[LM_NR_LEGS];
+extern const char * const lm_phase_names[];
 
 const char *lm_device_name(struct dm_target *ti);
 bool lm_parse_number(const char *word, u64 max, u64 *number);

@@ -17,6 +17,7 @@
  * before, and its bios come from a pool that only jobs use.
  */
 #include "dm-livemigrate.h"
+#include "tracepoints.h"
 
 #include <linux/blkdev.h>
 #include <linux/highmem.h>
@@ -44,7 +45,8 @@ enum lm_step { LM_STEP_LOCK, LM_STEP_READ, LM_STEP_CHECK, LM_STEP_WRITE };
  * @given_up: the standby does not answer, and its range was let go; or it has
  *	answered.  Set once in a step.
  * @since: when the step's I/O was begun, jiffies.
- * @sent: the same, ns.
+ * @begun: when it was, ns.
+ * @sent: when the step's I/O was begun, ns.
  * @back: when all of it had ended, ns.
  * @by_data: zeroes are sent as data: the standby cannot write them otherwise.
  * @pending: parts of the step's I/O that have not ended.
@@ -72,6 +74,7 @@ struct lm_job {
 	bool by_data;
 	atomic_t given_up;
 	unsigned long since;
+	u64 begun;
 	u64 sent;
 	u64 back;
 	atomic_t pending;
@@ -477,7 +480,7 @@ static void lm_job_checked(struct lm_job *job)
 	unsigned int i;
 
 	if (job->status)
-		lm_migration_error(job->t->m, lm_other_leg(job->from), 'r',
+		lm_migration_error(job->t->m, lm_other_leg(job->from), LM_OP_READ,
 				   job->range.start,
 				   blk_status_to_errno(job->status));
 	for_each_set_bit(i, job->zero, job->nr) {
@@ -506,7 +509,7 @@ static void lm_job_read_done(struct lm_job *job)
 	struct lm_copier *c = &job->t->copier;
 
 	if (job->status) {
-		lm_migration_error(job->t->m, job->from, 'r', job->range.start,
+		lm_migration_error(job->t->m, job->from, LM_OP_READ, job->range.start,
 				   blk_status_to_errno(job->status));
 		WRITE_ONCE(c->errors, true);
 		if (job->nr == 1 && lm_unread_failed(job->t->m, job->first))
@@ -523,7 +526,7 @@ static void lm_job_write_done(struct lm_job *job)
 {
 	enum lm_leg to = lm_other_leg(job->from);
 	struct lm_migration *m = job->t->m;
-	unsigned int from, end;
+	unsigned int from, end, zero;
 	DECLARE_BITMAP(done, LM_CHUNK_REGIONS);
 
 	/* One that was written as a whole tells what a piece takes. */
@@ -539,7 +542,7 @@ static void lm_job_write_done(struct lm_job *job)
 		return;
 	}
 	if (job->status) {
-		lm_migration_error(m, to, 'w', job->range.start,
+		lm_migration_error(m, to, LM_OP_WRITE, job->range.start,
 				   blk_status_to_errno(job->status));
 		lm_phase_failed(m, LM_LEG_MASK(to), LM_LEG_MASK(to),
 				job->range.start, job->range.end);
@@ -548,6 +551,7 @@ static void lm_job_write_done(struct lm_job *job)
 	}
 
 	bitmap_andnot(done, job->zero, job->skip, job->nr);
+	zero = bitmap_weight(done, job->nr);
 	for (from = 0; lm_job_run(job, done, &from, &end); from = end)
 		lm_phase_good(m, lm_job_sector(job, from),
 			      lm_job_sector(job, end), LM_ZERO, job->losses);
@@ -556,6 +560,9 @@ static void lm_job_write_done(struct lm_job *job)
 	for (from = 0; lm_job_run(job, done, &from, &end); from = end)
 		lm_phase_good(m, lm_job_sector(job, from),
 			      lm_job_sector(job, end), LM_COPIED, job->losses);
+	trace_lm_copy(m, job->from, job->range.start, job->range.end,
+		      bitmap_weight(done, job->nr), zero,
+		      div_u64(ktime_get_ns() - job->begun, NSEC_PER_USEC));
 	lm_job_finish(job, true);
 }
 
@@ -617,6 +624,7 @@ void lm_job_start(struct lm_job *job, u64 first, unsigned int nr, bool yields)
 	job->range.start = lm_job_sector(job, 0);
 	job->range.end = lm_job_sector(job, nr);
 	job->step = LM_STEP_LOCK;
+	job->begun = ktime_get_ns();
 	atomic_set(&job->given_up, LM_JOB_HOLDS);
 	bitmap_zero(job->lost, nr);
 

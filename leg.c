@@ -361,7 +361,7 @@ static unsigned int lm_flush_failed(struct lm_flush *flush)
 		if (!error)
 			continue;
 		failed |= LM_LEG_MASK(leg);
-		lm_migration_error(m, leg, 'f', 0, blk_status_to_errno(error));
+		lm_migration_error(m, leg, LM_OP_FLUSH, 0, blk_status_to_errno(error));
 	}
 	return failed;
 }

@@ -26,6 +26,7 @@
  */
 #include "dm-livemigrate.h"
 #include "compat.h"
+#include "tracepoints.h"
 
 #include <linux/blkdev.h>
 #include <linux/sched.h>
@@ -63,6 +64,7 @@ static void lm_io_granted(struct lm_range *range)
 	while (us > max && !atomic64_try_cmpxchg(&stats->held_max_us, &max, us))
 		;
 	atomic64_inc(&stats->held);
+	trace_lm_held(io->t->m, range->start, range->end, us);
 	lm_io_queue(io);
 }
 
@@ -208,7 +210,7 @@ static unsigned int lm_io_failed(struct lm_io *io)
 		if (likely(!status))
 			continue;
 		failed |= LM_LEG_MASK(leg);
-		lm_migration_error(io->t->m, leg, 'w', io->range.start,
+		lm_migration_error(io->t->m, leg, LM_OP_WRITE, io->range.start,
 				   blk_status_to_errno(status));
 	}
 	return failed;
@@ -455,7 +457,7 @@ static bool lm_walk_settle_one(struct lm_io *io, unsigned int failed)
 	enum lm_leg leg = ilog2(failed), active;
 
 	if (failed & ~io->hung)
-		lm_migration_error(m, leg, 'w', io->range.start,
+		lm_migration_error(m, leg, LM_OP_WRITE, io->range.start,
 				   blk_status_to_errno(lm_io_leg_bio(io, leg)->bi_status));
 	active = lm_phase_failed(m, io->legs, failed, io->range.start,
 				 io->range.end);
@@ -775,7 +777,7 @@ int lm_mirror_end_io(struct lm_target *t, struct bio *bio, blk_status_t *error)
 		io->kind = LM_IO_PASSED;
 		/* Its bits are clear already, and the error is the guest's. */
 		if (unlikely(*error))
-			lm_migration_error(t->m, io->leg, 'w', io->range.start,
+			lm_migration_error(t->m, io->leg, LM_OP_WRITE, io->range.start,
 					   blk_status_to_errno(*error));
 		lm_phase_io_end(t->m, io->legs);
 		lm_io_unlock(io);

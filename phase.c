@@ -16,6 +16,7 @@
  */
 #include "dm-livemigrate.h"
 #include "phase.h"
+#include "tracepoints.h"
 
 #include <linux/sched.h>
 
@@ -72,6 +73,7 @@ void __lm_set(struct lm_migration *m, enum lm_leg active, enum lm_standby standb
 	phase = __lm_phase(p);
 	/* A leg that is being dropped is shown as failed, but that is no news. */
 	if (phase != p->shown && !(p->dropping && phase == LM_DEGRADED)) {
+		trace_lm_phase(m, p->shown, phase, active);
 		p->shown = phase;
 		atomic_inc(&p->events);
 	}

@@ -15,6 +15,7 @@
  * the precedent for state that outlives a table.)
  */
 #include "dm-livemigrate.h"
+#include "tracepoints.h"
 
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -27,14 +28,14 @@ static LIST_HEAD(lm_registry);
  * lm_migration_error - count an error of a leg, remember the first
  * @m: the migration.
  * @leg: the leg.
- * @op: 'r', 'w' or 'f' for a flush.
+ * @op: what it has failed.
  * @sector: where, from the target's start.
  * @error: a negative errno: blk_status_t differs from kernel to kernel.  That of
  *	LM_STS_WITHHELD does not count.
  *
  * Context: any; takes lm_stats.lock.
  */
-void lm_migration_error(struct lm_migration *m, enum lm_leg leg, char op,
+void lm_migration_error(struct lm_migration *m, enum lm_leg leg, enum lm_op op,
 			sector_t sector, int error)
 {
 	struct lm_stats *stats = &m->stats;
@@ -43,7 +44,8 @@ void lm_migration_error(struct lm_migration *m, enum lm_leg leg, char op,
 	if (error == blk_status_to_errno(LM_STS_WITHHELD))
 		return;
 
-	atomic64_inc(op == 'r' ? &stats->read_errors : &stats->write_errors);
+	trace_lm_error(m, leg, op, sector, error);
+	atomic64_inc(op == LM_OP_READ ? &stats->read_errors : &stats->write_errors);
 	spin_lock_irqsave(&stats->lock, flags);
 	if (!stats->has_error) {
 		stats->has_error = true;

@@ -267,7 +267,7 @@ static void lm_check_compare(struct lm_check *c)
 		/* A standby that has failed was perhaps not asked. */
 		if (!lm_phase_is_attached(m))
 			continue;
-		lm_migration_error(m, leg, 'r', c->range.start,
+		lm_migration_error(m, leg, LM_OP_READ, c->range.start,
 				   blk_status_to_errno(c->status[leg]));
 	}
 	for (i = 0; !failed && i < c->nr; i++) {

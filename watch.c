@@ -118,7 +118,7 @@ static void lm_watch_look(struct lm_target *t, unsigned int ms)
 		DMERR("%s: the %s has not answered for %u ms: it takes part no longer",
 		      dm_device_name(m->md),
 		      w.leg == LM_SOURCE ? "source" : "dest", ms);
-		lm_migration_error(m, w.leg, 'w', 0, -ETIMEDOUT);
+		lm_migration_error(m, w.leg, LM_OP_WRITE, 0, -ETIMEDOUT);
 	}
 	/* The roles may have changed in the meantime. */
 	if (!lm_phase_is_attached(m) && lm_phase_standby_leg(m) == w.leg)

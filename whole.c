@@ -166,7 +166,7 @@ static void lm_rescue_endio(struct bio *clone)
 	if (status == LM_STS_WITHHELD)
 		status = io->status;
 	else if (status)
-		lm_migration_error(io->t->m, leg, 'r', io->iter.bi_sector,
+		lm_migration_error(io->t->m, leg, LM_OP_READ, io->iter.bi_sector,
 				   blk_status_to_errno(status));
 	lm_phase_rescue_end(io->t->m, leg, io->counted);
 	lm_read_settle(io, status);
@@ -236,7 +236,7 @@ int lm_whole_read_end(struct lm_io *io, struct bio *bio, blk_status_t status)
 	}
 	/* Else it may never have been sent. */
 	if (!percpu_ref_is_dying(&t->m->phase.leg[io->leg].ref))
-		lm_migration_error(t->m, io->leg, 'r', io->iter.bi_sector,
+		lm_migration_error(t->m, io->leg, LM_OP_READ, io->iter.bi_sector,
 				   blk_status_to_errno(status));
 	lm_phase_io_end(t->m, LM_LEG_MASK(io->leg));
 	io->status = status;

@@ -20,7 +20,7 @@ PACKAGES=(
 	libdevmapper-dev dmsetup libblkid-dev libjson-c-dev jq
 	sparse shellcheck clang spin coccinelle codespell graphviz
 	qemu-system-x86 qemu-utils lvm2 nbdkit nbd-client nvme-cli busybox-static cpio
-	util-linux e2fsprogs xfsprogs fio udev
+	util-linux e2fsprogs xfsprogs fio udev trace-cmd
 )
 # For a kernel to be built.
 DEBUG_PACKAGES=(linux-source-6.1 flex bison bc libelf-dev)

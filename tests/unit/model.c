@@ -180,10 +180,10 @@ void leg_repair(enum lm_leg leg)
  * Flushes, by leg.c
  */
 
-void lm_migration_error(struct lm_migration *m, enum lm_leg leg, char op,
+void lm_migration_error(struct lm_migration *m, enum lm_leg leg, enum lm_op op,
 			sector_t sector, int error)
 {
-	CHECK(op == 'f' && !sector && error);
+	CHECK(op == LM_OP_FLUSH && !sector && error);
 	if (m != &sim.m)
 		return;
 	TRACE("a flush fails on leg %ld", leg);

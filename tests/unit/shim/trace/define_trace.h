@@ -1,0 +1,2 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* tracepoints.h asks for it; nothing is made here. */
