@@ -410,7 +410,7 @@ struct lm_told {
  *	device is open yet.  Under lm_registry_lock.
  * @meta_place: where that lies.
  * @meta_failure_told: bit 0: so it was.
- * @told: what the last uevent has told; the live table's.
+ * @told: what the last uevent has told; uevent.c's.
  * @owner: the live table's struct lm_target, NULL while there is none; under
  *	phase.lock.
  * @poke: called under phase.lock, from any context, when the phase changed or

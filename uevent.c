@@ -10,6 +10,7 @@
 
 #include <linux/blkdev.h>
 #include <linux/kobject.h>
+#include <linux/mutex.h>
 #include <linux/sched/mm.h>
 
 #define LM_UEVENT_INTERVAL	HZ
@@ -17,40 +18,53 @@
 #define LM_UEVENT_WORDS		5
 #define LM_UEVENT_LEN		40
 
-static void lm_uevent_work(struct work_struct *work)
+/* Protects lm_told: a table's that is being replaced may be late. */
+static DEFINE_MUTEX(lm_uevent_lock);
+
+/* Jiffies until another one may be sent, or 0: then the phase is told, if it is news. */
+static unsigned long lm_uevent_tell(struct lm_migration *m)
 {
-	struct lm_target *t = container_of(to_delayed_work(work),
-					   struct lm_target, uevent_work);
-	struct kobject *kobj = &disk_to_dev(dm_disk(t->m->md))->kobj;
 	char phase[LM_UEVENT_LEN], active[LM_UEVENT_LEN];
 	char *env[LM_UEVENT_WORDS] = {
 		"DM_TARGET=livemigrate", "DM_ACTION=LIVEMIGRATE_PHASE",
 		phase, active
 	};
-	struct lm_told *told = &t->m->told;
+	struct lm_told *told = &m->told;
+	unsigned long now = jiffies, next = told->at + LM_UEVENT_INTERVAL;
 	struct lm_snapshot snap;
-	unsigned long next = told->at + LM_UEVENT_INTERVAL;
-	unsigned int flags;
 
-	if (told->any && time_before(jiffies, next)) {
-		queue_delayed_work(t->done_wq, &t->uevent_work, next - jiffies);
-		return;
-	}
-	lm_phase_snapshot(t->m, &snap);
+	if (told->any && time_before(now, next))
+		return next - now;
+	lm_phase_snapshot(m, &snap);
 	if (told->any && told->phase == snap.phase && told->active == snap.active)
-		return;
+		return 0;
 	told->any = true;
 	told->phase = snap.phase;
 	told->active = snap.active;
-	told->at = jiffies;
+	told->at = now;
 	snprintf(phase, sizeof(phase), "LIVEMIGRATE_PHASE=%s",
 		 lm_phase_names[snap.phase]);
 	snprintf(active, sizeof(active), "LIVEMIGRATE_ACTIVE=%s",
 		 lm_leg_names[snap.active]);
+	kobject_uevent_env(&disk_to_dev(dm_disk(m->md))->kobj, KOBJ_CHANGE, env);
+	return 0;
+}
+
+static void lm_uevent_work(struct work_struct *work)
+{
+	struct lm_target *t = container_of(to_delayed_work(work),
+					   struct lm_target, uevent_work);
+	unsigned long delay;
+	unsigned int flags;
+
 	/* A suspend waits for us, and memory must not wait for that. */
 	flags = memalloc_noio_save();
-	kobject_uevent_env(kobj, KOBJ_CHANGE, env);
+	mutex_lock(&lm_uevent_lock);
+	delay = lm_uevent_tell(t->m);
+	mutex_unlock(&lm_uevent_lock);
 	memalloc_noio_restore(flags);
+	if (delay)
+		queue_delayed_work(t->done_wq, &t->uevent_work, delay);
 }
 
 /**
