@@ -362,7 +362,7 @@ static void lm_poke_work(struct work_struct *work)
 		lm_phase_snapshot(t->m, &snap);
 		/* A guest that discards may change it all the time. */
 		DMINFO_LIMIT("%s: %s, running on the %s", lm_device_name(t->ti),
-			     lm_phase_names[snap.phase], lm_leg_names[snap.active]);
+			     lm_phase_names[snap.shown], lm_leg_names[snap.active]);
 		dm_table_event(t->ti->table);
 		lm_save_kick(t);
 		lm_uevent_kick(t);
@@ -529,10 +529,10 @@ static bool lm_is_replaced(struct dm_target *ti)
 }
 
 /* A live table goes, and none of ours takes over its migration. */
-static void lm_retire(struct lm_target *t)
+static void lm_retire(struct lm_target *t, bool replaced)
 {
 	lm_registry_retire(t->m, LM_RETIRING);
-	if (!lm_save_retire(t, lm_is_replaced(t->ti)))
+	if (!lm_save_retire(t, replaced))
 		DMWARN("%s: another table has taken the migration's place, but the metadata cannot tell of it: do not use that again",
 		       lm_device_name(t->ti));
 	lm_registry_retire(t->m, LM_RETIRED);
@@ -542,7 +542,7 @@ static void lm_dtr(struct dm_target *ti)
 {
 	struct lm_target *t = ti->private;
 	struct lm_migration *m = t->m;
-	bool owns;
+	bool owns, replaced;
 
 	spin_lock_irq(&m->phase.lock);
 	owns = m->owner == t;
@@ -551,10 +551,10 @@ static void lm_dtr(struct dm_target *ti)
 		m->poke = NULL;
 	}
 	spin_unlock_irq(&m->phase.lock);
+	replaced = owns && lm_is_replaced(ti);
 	if (owns)
-		lm_retire(t);
+		lm_retire(t, replaced);
 	cancel_work_sync(&t->poke_work);
-	lm_uevent_stop(t);
 	lm_watch_stop(t);
 	lm_copier_stop(t);
 	lm_verify_stop(t, false);
@@ -565,6 +565,7 @@ static void lm_dtr(struct dm_target *ti)
 	lm_copier_wait(t);
 	lm_verify_wait(t);
 	lm_save_detach(t);
+	lm_uevent_end(t, replaced);
 	lm_target_free(t);
 }
 
@@ -592,7 +593,6 @@ static void lm_postsuspend(struct dm_target *ti)
 	lm_copier_wait(t);
 	lm_verify_wait(t);
 	flush_work(&t->poke_work);
-	lm_uevent_stop(t);
 	lm_save_stop(t);
 	lm_watch_stop(t);
 }

@@ -23,6 +23,7 @@
  *   lm_registry_lock          mutex; no I/O, no memory
  *   lm_migration.messages     mutex, one message at a time
  *   lm_meta.commit            mutex; held over I/O to the metadata device
+ *   lm_told.lock              mutex; held over a uevent, which takes memory
  *   lm_phase.lock             spinlock, irqsave; the state, and all clearing
  *                             of bits
  *   lm_bucket.lock            spinlock, irqsave; never with lm_phase.lock held,
@@ -242,6 +243,7 @@ enum lm_refusal {
 /**
  * struct lm_snapshot - a copy of the state at one instant.
  * @phase: the phase.
+ * @shown: the same, as events tell it: a leg that is being dropped has not failed.
  * @active: the leg that answers reads.
  * @standby: what the other one is.
  * @dest_zeroed: as a line may claim it.
@@ -251,6 +253,7 @@ enum lm_refusal {
  */
 struct lm_snapshot {
 	enum lm_phase_name phase;
+	enum lm_phase_name shown;
 	enum lm_leg active;
 	enum lm_standby standby;
 	bool dest_zeroed;
@@ -374,17 +377,17 @@ struct lm_verify {
 enum lm_life { LM_LOADED, LM_LIVE, LM_RETIRED, LM_RETIRING };
 
 /**
- * struct lm_told - what the last uevent has told.
- * @any: there was one.
+ * struct lm_told - what the last uevent has told; uevent.c's.
+ * @lock: one at a time tells.
  * @phase: its phase.
  * @active: its active leg.
- * @at: when, jiffies.
+ * @next: when another one may be sent, jiffies.
  */
 struct lm_told {
-	bool any;
+	struct mutex lock;
 	enum lm_phase_name phase;
 	enum lm_leg active;
-	unsigned long at;
+	u64 next;
 };
 
 /**
@@ -410,7 +413,7 @@ struct lm_told {
  *	device is open yet.  Under lm_registry_lock.
  * @meta_place: where that lies.
  * @meta_failure_told: bit 0: so it was.
- * @told: what the last uevent has told; uevent.c's.
+ * @told: what the last uevent has told.
  * @owner: the live table's struct lm_target, NULL while there is none; under
  *	phase.lock.
  * @poke: called under phase.lock, from any context, when the phase changed or
@@ -913,9 +916,10 @@ bool lm_check_give_up(struct lm_range *range);
 void lm_check_let_go(struct lm_range *range);
 
 /* uevent.c: for udev. */
+void lm_uevent_begin(struct lm_migration *m);
 void lm_uevent_init(struct lm_target *t);
 void lm_uevent_kick(struct lm_target *t);
-void lm_uevent_stop(struct lm_target *t);
+void lm_uevent_end(struct lm_target *t, bool last);
 
 /* watch.c: a standby that does not answer. */
 int lm_watch_init(struct lm_target *t);

@@ -560,9 +560,10 @@ static void lm_job_write_done(struct lm_job *job)
 	for (from = 0; lm_job_run(job, done, &from, &end); from = end)
 		lm_phase_good(m, lm_job_sector(job, from),
 			      lm_job_sector(job, end), LM_COPIED, job->losses);
-	trace_lm_copy(m, job->from, job->range.start, job->range.end,
-		      bitmap_weight(done, job->nr), zero,
-		      div_u64(ktime_get_ns() - job->begun, NSEC_PER_USEC));
+	if (trace_lm_copy_enabled())
+		trace_lm_copy(m, job->from, job->range.start, job->range.end,
+			      bitmap_weight(done, job->nr), zero,
+			      div_u64(ktime_get_ns() - job->begun, NSEC_PER_USEC));
 	lm_job_finish(job, true);
 }
 

@@ -231,6 +231,7 @@ void lm_phase_snapshot(struct lm_migration *m, struct lm_snapshot *snap)
 
 	spin_lock_irqsave(&p->lock, flags);
 	snap->phase = __lm_phase(p);
+	snap->shown = p->shown;
 	snap->active = p->active;
 	snap->standby = p->standby;
 	snap->dest_zeroed = p->dest_zeroed && !READ_ONCE(p->dest_written);

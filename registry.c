@@ -235,9 +235,12 @@ static int lm_migration_load(struct lm_migration *m,
 		lm_meta_load(m->meta, &m->bitmap);
 
 	r = lm_phase_init(m, active, standby, cfg->dest_zeroed && !known);
-	if (!r && known)
+	if (r)
+		return r;
+	if (known)
 		lm_phase_resumed(m, &state);
-	return r;
+	lm_uevent_begin(m);
+	return 0;
 }
 
 /* What the standby is at first, if nothing but the line tells. */

@@ -2,7 +2,7 @@
 /*
  * Tracepoints, for those who want to know where the time goes: the events of
  * "livemigrate" in tracefs, for trace-cmd, perf and bpftrace.  Not used, each costs
- * a jump that is not taken.
+ * little more than a jump that is not taken.
  *
  * Sectors are those of the target, from its start; dev is the mapped device.
  */
@@ -86,7 +86,7 @@ TRACE_EVENT(lm_held,
 		  (unsigned long long)__entry->us)
 );
 
-/* A copy has ended well; what is neither data nor zero was left to the guest. */
+/* A copy was written; what is neither data nor zero was left to the guest. */
 TRACE_EVENT(lm_copy,
 	TP_PROTO(struct lm_migration *m, enum lm_leg from, sector_t start,
 		 sector_t end, unsigned int data, unsigned int zero, u64 us),

@@ -5,66 +5,89 @@
  * A guest that discards may change it a hundred times a second, and udev looks at
  * the whole device each time: so at most one a second is sent, and the last one
  * always is.  Who wants each change listens to dm's events.
+ *
+ * None is sent while the device is suspended: udev leaves one alone that is, and
+ * forgets what it has found there.  Nobody who suspends waits for us, because to
+ * send takes memory, and a lock that others hold while they wait for memory.
  */
 #include "dm-livemigrate.h"
 
 #include <linux/blkdev.h>
+#include <linux/jiffies.h>
 #include <linux/kobject.h>
-#include <linux/mutex.h>
-#include <linux/sched/mm.h>
 
 #define LM_UEVENT_INTERVAL	HZ
 /* The last one is NULL. */
-#define LM_UEVENT_WORDS		5
-#define LM_UEVENT_LEN		40
+#define LM_UEVENT_WORDS		6
+#define LM_UEVENT_LEN		48
 
-/* Protects lm_told: a table's that is being replaced may be late. */
-static DEFINE_MUTEX(lm_uevent_lock);
-
-/* Jiffies until another one may be sent, or 0: then the phase is told, if it is news. */
-static unsigned long lm_uevent_tell(struct lm_migration *m)
+static int lm_uevent_send(struct lm_migration *m, const struct lm_snapshot *snap)
 {
-	char phase[LM_UEVENT_LEN], active[LM_UEVENT_LEN];
+	char phase[LM_UEVENT_LEN], active[LM_UEVENT_LEN], begin[LM_UEVENT_LEN];
 	char *env[LM_UEVENT_WORDS] = {
 		"DM_TARGET=livemigrate", "DM_ACTION=LIVEMIGRATE_PHASE",
-		phase, active
+		phase, active, begin
 	};
-	struct lm_told *told = &m->told;
-	unsigned long now = jiffies, next = told->at + LM_UEVENT_INTERVAL;
-	struct lm_snapshot snap;
 
-	if (told->any && time_before(now, next))
-		return next - now;
-	lm_phase_snapshot(m, &snap);
-	if (told->any && told->phase == snap.phase && told->active == snap.active)
-		return 0;
-	told->any = true;
-	told->phase = snap.phase;
-	told->active = snap.active;
-	told->at = now;
 	snprintf(phase, sizeof(phase), "LIVEMIGRATE_PHASE=%s",
-		 lm_phase_names[snap.phase]);
+		 lm_phase_names[snap->shown]);
 	snprintf(active, sizeof(active), "LIVEMIGRATE_ACTIVE=%s",
-		 lm_leg_names[snap.active]);
-	kobject_uevent_env(&disk_to_dev(dm_disk(m->md))->kobj, KOBJ_CHANGE, env);
-	return 0;
+		 lm_leg_names[snap->active]);
+	snprintf(begin, sizeof(begin), "LIVEMIGRATE_BEGIN=%llu", (u64)m->begin);
+	return kobject_uevent_env(&disk_to_dev(dm_disk(m->md))->kobj, KOBJ_CHANGE, env);
+}
+
+/* Tell the phase if it is news.  Jiffies until that must be tried again, or 0. */
+static unsigned long lm_uevent_tell(struct lm_migration *m, bool last)
+{
+	struct lm_told *told = &m->told;
+	u64 now = get_jiffies_64();
+	struct lm_snapshot snap;
+	unsigned long delay = 0;
+
+	mutex_lock(&told->lock);
+	lm_phase_snapshot(m, &snap);
+	if (told->phase == snap.shown && told->active == snap.active) {
+		;
+	} else if (!last && now < told->next) {
+		delay = told->next - now;
+	} else if (lm_uevent_send(m, &snap)) {
+		delay = LM_UEVENT_INTERVAL;
+	} else {
+		told->phase = snap.shown;
+		told->active = snap.active;
+		told->next = now + LM_UEVENT_INTERVAL;
+	}
+	mutex_unlock(&told->lock);
+	return delay;
 }
 
 static void lm_uevent_work(struct work_struct *work)
 {
 	struct lm_target *t = container_of(to_delayed_work(work),
 					   struct lm_target, uevent_work);
-	unsigned long delay;
-	unsigned int flags;
+	unsigned long delay = LM_UEVENT_INTERVAL;
 
-	/* A suspend waits for us, and memory must not wait for that. */
-	flags = memalloc_noio_save();
-	mutex_lock(&lm_uevent_lock);
-	delay = lm_uevent_tell(t->m);
-	mutex_unlock(&lm_uevent_lock);
-	memalloc_noio_restore(flags);
+	if (!dm_suspended(t->ti))
+		delay = lm_uevent_tell(t->m, false);
 	if (delay)
-		queue_delayed_work(t->done_wq, &t->uevent_work, delay);
+		schedule_delayed_work(&t->uevent_work, delay);
+}
+
+/**
+ * lm_uevent_begin - what a migration begins with is no news
+ * @m: the migration, which has its first phase.
+ *
+ * Context: process.
+ */
+void lm_uevent_begin(struct lm_migration *m)
+{
+	struct lm_snapshot snap;
+
+	mutex_init(&m->told.lock);
+	lm_phase_snapshot(m, &snap);
+	m->told.phase = snap.shown;
+	m->told.active = snap.active;
 }
 
 /**
@@ -80,22 +103,25 @@ void lm_uevent_init(struct lm_target *t)
 
 /**
  * lm_uevent_kick - the phase may be another one than was told last
- * @t: the instance, which is live.
+ * @t: the instance.
  *
  * Context: any.
  */
 void lm_uevent_kick(struct lm_target *t)
 {
-	queue_delayed_work(t->done_wq, &t->uevent_work, 0);
+	schedule_delayed_work(&t->uevent_work, 0);
 }
 
 /**
- * lm_uevent_stop - send no more; the table that comes next does
+ * lm_uevent_end - send no more
  * @t: the instance; lm_uevent_kick() is called no more.
+ * @last: tell what is owed: no table comes after it that would, but the device stays.
  *
- * Context: process, sleeps.
+ * Context: process, sleeps; the device is not suspended.
  */
-void lm_uevent_stop(struct lm_target *t)
+void lm_uevent_end(struct lm_target *t, bool last)
 {
 	cancel_delayed_work_sync(&t->uevent_work);
+	if (last)
+		lm_uevent_tell(t->m, true);
 }

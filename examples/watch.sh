@@ -9,13 +9,21 @@
 
 set -eu
 [ $# -gt 0 ] || { sed -n 's/^# Usage: //p' "$0" >&2; exit 2; }
-data=$(mktemp)
-trap 'rm -f "$data"' EXIT
+data=$(mktemp -d)
+trap 'rm -rf "$data"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 
-status=0
-trace-cmd record -q -o "$data" -e livemigrate "$@" >&2 || status=$?
+# In a buffer of its own, that nobody else's tracing is disturbed. The command's status is
+# not handed on by trace-cmd.
+export WATCH_STATUS="$data/status"
+trace-cmd record -q -o "$data/trace" -B livemigrate -e livemigrate \
+	sh -c '"$@"; echo $? >"$WATCH_STATUS"' sh "$@" >&2 || {
+	echo "watch.sh: trace-cmd has failed: see above" >&2
+	exit 1
+}
 
-trace-cmd report -i "$data" 2>/dev/null | awk '
+trace-cmd report -i "$data/trace" | awk '
 	function value(key,    i) {
 		for (i = 1; i <= NF; i++)
 			if (index($i, key "=") == 1)
@@ -24,7 +32,7 @@ trace-cmd report -i "$data" 2>/dev/null | awk '
 	$0 ~ / lm_(phase|error): / { sub(/^.* lm_/, ""); $1 = $1; print; next }
 	$0 ~ / lm_held: / {
 		held++
-		us = value("us")
+		us = value("us") + 0
 		if (us > longest) { longest = us; where = value("dev") ", sector " value("sector") }
 	}
 	$0 ~ / lm_copy: / {
@@ -38,4 +46,4 @@ trace-cmd report -i "$data" 2>/dev/null | awk '
 		printf "copied: %d regions and %d of zeroes in %d pieces%s\n", regions, zeroes, copies,
 			copies ? sprintf(", %d us each", took / copies) : ""
 	}'
-exit $status
+exit "$(cat "$WATCH_STATUS")"

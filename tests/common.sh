@@ -69,8 +69,8 @@ kernel_release()
 # in idle, by a breakpoint; now and then QEMU 7.2 goes on with what it has translated of that,
 # and a processor meets a breakpoint that is gone: an oops, or for ever. So there is one
 # processor until the first program has loaded the modules and calls the others (maxcpus=1),
-# and none of these reasons to change code after that: ticks that cease, locks for one
-# processor alone, a clock that is doubted since a processor was slow to answer.
+# and after that fewer reasons to change code: ticks that cease, locks for one processor
+# alone, a clock that is doubted since a processor was slow to answer.
 SMP_ARGUMENTS="nohz=off maxcpus=1 noreplace-smp tsc=reliable"
 
 # kernel_slowness NAME: how many times longer than on the others all may take.
