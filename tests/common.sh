@@ -64,14 +64,20 @@ kernel_release()
 	cat "$(kernel_dir "$1")/release"
 }
 
-# What a kernel with several processors is told, so that it comes up under QEMU each time.
-# It changes its own code while it boots, and in hrtimer_start_range_ns() when ticks may cease
-# in idle, by a breakpoint; now and then QEMU 7.2 goes on with what it has translated of that,
-# and a processor meets a breakpoint that is gone: an oops, or for ever. So there is one
-# processor until the first program has loaded the modules and calls the others (maxcpus=1),
-# and after that fewer reasons to change code: ticks that cease, locks for one processor
-# alone, a clock that is doubted since a processor was slow to answer.
-SMP_ARGUMENTS="nohz=off maxcpus=1 noreplace-smp tsc=reliable"
+# smp_arguments: what a kernel with several processors is told, so that it comes up under
+# QEMU each time. It changes its own code while it boots, and in hrtimer_start_range_ns()
+# when ticks may cease in idle, by a breakpoint; now and then QEMU 7.2 goes on with what it
+# has translated of that, and a processor meets a breakpoint that is gone: an oops, or for
+# ever. So there is one processor until the first program has loaded the modules and calls the
+# others (maxcpus=1), and after that fewer reasons to change code: ticks that cease, locks
+# for one processor alone, a clock that is doubted since a processor was slow to answer.
+# That clock is the host's own counter, whose speed it might misjudge. (build/tools/tsckhz.)
+smp_arguments()
+{
+	local khz
+	khz=$("$TOP/build/tools/tsckhz")
+	echo "nohz=off maxcpus=1 noreplace-smp${khz:+ tsc_early_khz=$khz tsc=reliable}"
+}
 
 # kernel_slowness NAME: how many times longer than on the others all may take.
 kernel_slowness()

@@ -39,7 +39,7 @@ machine_boot()
 	shift 2
 	rm -f "$run/result"
 	timeout -k 5 "$seconds" qemu-system-x86_64 "${machine_args[@]}" \
-		-append "console=ttyS0 loglevel=4 panic=-1 oops=panic mitigations=off $SMP_ARGUMENTS $* systemd.show_status=0 lm.nonce=$machine_nonce lm.boot=$number" \
+		-append "console=ttyS0 loglevel=4 panic=-1 oops=panic mitigations=off $(smp_arguments) $* systemd.show_status=0 lm.nonce=$machine_nonce lm.boot=$number" \
 		</dev/null 2>"$run/qemu.log" &
 	machine_qemu=$!
 	wait "$machine_qemu" || status=$?

@@ -44,7 +44,7 @@ alive()
 	kill -0 "$load" || { cat /run/stamp.out; die "the load has ended"; }
 }
 
-# It has booted on one (SMP_ARGUMENTS in tests/common.sh).
+# It has booted on one (smp_arguments in tests/common.sh).
 for processor in /sys/devices/system/cpu/cpu[1-9]*/online; do
 	echo 1 >"$processor"
 done

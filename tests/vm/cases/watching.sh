@@ -9,7 +9,7 @@
 # 2. Tracepoints, by the script of the examples and by trace-cmd: what they say of copies
 #    adds up to the status, as do writes that were held; phases and errors are told.
 #
-# One processor, as tracing changes the kernel's code: see SMP_ARGUMENTS in tests/common.sh.
+# One processor, as tracing changes the kernel's code: see smp_arguments in tests/common.sh.
 #
 # vm: disks=16M,16M,16M modules=dm-flakey,dm-delay kernels=6.1,6.12,7.x timeout=120 smp=1
 # vm: bins=trace-cmd,udevadm,systemd-escape,/lib/systemd/systemd-udevd,/usr/lib/udev/rules.d/55-dm.rules,/usr/lib/udev/rules.d/60-persistent-storage-dm.rules,/usr/lib/udev/rules.d/95-dm-notify.rules
@@ -111,14 +111,15 @@ heard_nothing "of a device that is suspended"
 dmsetup resume m
 heard m switched dest
 
-# The source is dropped, but has something yet.
-lm_msg m failback
+# The dest is dropped, but has something yet, and the change before that is not told yet.
 quiet
+lm_msg m failback
 heard m synced source
+lm_msg m cutover
 leg_hang l
 dd if=/dev/zero of=/dev/mapper/m bs=4k count=1 oflag=direct 2>/dev/null &
-sleep 0.5
-lines=$(wc -l </run/heard)
+sleep 0.1
+lm_msg m failback
 lm_msg m abort 2>/dev/null && die "abort did not wait for the leg"
 quiet
 [ "$(tail -n 1 /run/heard)" = "m synced source livemigrate" ] || die "a leg that is dropped was told of as $(tail -n 1 /run/heard)"
