@@ -150,7 +150,7 @@ check:
 check-long:
 	@POWER_ROUNDS=$(or $(POWER_ROUNDS),100) CELLS=$(or $(CELLS),all) tests/check
 
-check-build check-unit check-vm check-power check-packages check-systemd check-kernels check-debug check-kcsan: check-%:
+check-build check-unit check-vm check-power check-packages check-systemd check-libvirt check-kernels check-debug check-kcsan: check-%:
 	@tests/check $*
 
 bench:
@@ -188,17 +188,20 @@ help:
 	@echo 'make check-build  builds without a warning, sparse, checkpatch, shellcheck'
 	@echo 'make check-unit   the tests that need no kernel'
 	@echo 'make check-vm     the tests in a virtual machine; CASES="a b" selects some,'
-	@echo '                  KERNEL=6.12 the kernel'
+	@echo '                  KERNEL=6.12 the kernel; says how much of the module has run'
 	@echo 'make check-power  the power goes while it migrates; POWER_ROUNDS=N so often'
 	@echo 'make check-long   make check, the power goes 100 times, and every fault in every phase'
 	@echo 'make check-kernels  every case on every kernel of tests/kernels.list'
 	@echo 'make check-debug  the cases in a kernel with KASAN, lockdep and the like, built once'
 	@echo '                  (ten minutes) and slow (hours for all); not part of make check'
 	@echo 'make check-kcsan  the same in a kernel that looks for data races'
-	@echo 'make check-packages  lintian, and the packages in small Debians of two suites'
-	@echo '                  (downloads 300 MB, once); not part of make check'
+	@echo 'make check-packages  lintian; the packages in small Debians of two suites; hosts on'
+	@echo '                  which README.md is all that is known'
+	@echo '                  (downloads 600 MB, once); not part of make check'
 	@echo 'make check-systemd  a host with systemd and lvm2 over boots in which the power goes'
 	@echo '                  (downloads 100 MB, once); not part of make check'
+	@echo 'make check-libvirt  a machine that libvirt runs, whose disk moves'
+	@echo '                  (downloads 200 MB, once); not part of make check'
 	@echo 'make bench        how fast it is, beside others, in a virtual machine; WORKS="iops"'
 	@echo '                  selects some, REPEAT=3 is how often each is measured'
 	@echo 'make diagram      build/way.svg, the way of the data'
@@ -207,4 +210,4 @@ help:
 
 .PHONY: all headers modules tools livemigrate install uninstall modules_install modules_uninstall \
 	dkms_install dkms_uninstall deb setup check check-build check-unit check-vm check-power \
-	check-long check-kernels check-debug check-kcsan check-packages check-systemd bench demo diagram version clean help
+	check-long check-kernels check-debug check-kcsan check-packages check-systemd check-libvirt bench demo diagram version clean help

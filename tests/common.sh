@@ -79,6 +79,16 @@ smp_arguments()
 	echo "nohz=off maxcpus=1 noreplace-smp${khz:+ tsc_early_khz=$khz tsc=reliable}"
 }
 
+# put_libraries ROOT PROGRAM: what it wants, below usr, where /lib points in a machine.
+put_libraries()
+{
+	local lib folder
+	ldd "$2" | grep -o '/[^ ]*' | while read -r lib; do
+		folder=$(readlink -f "$(dirname "$lib")")
+		install -D "$lib" "$1$folder/$(basename "$lib")"
+	done
+}
+
 # kernel_slowness NAME: how many times longer than on the others all may take.
 kernel_slowness()
 {

@@ -7,47 +7,9 @@
 # What starts the guests (libvirtd.service) must find the data behind each name at every
 # boot, never what is stale.
 
-set -eu
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
-PORTS=/dev/virtio-ports/org.dm-livemigrate
-exec >"$PORTS.output" 2>&1 </dev/null
+. /usr/lib/livemigrate-test/lib.sh
 
-nonce=$(sed 's/.*lm\.nonce=\([^ ]*\).*/\1/' /proc/cmdline)
-boot=$(sed -n 's/.*lm\.boot=\([^ ]*\).*/\1/p' /proc/cmdline)
 DATA=/var/lib/data	# the sums of what the guests have written
-
-# The file system of the system is synced, as a host's is after a minute; nothing else.
-finish()
-{
-	dmesg | grep -E 'BUG|WARNING|Oops|Call Trace|hung task|blocked for more than' >/run/bad || :
-	if [ -s /run/bad ] && [ "${1#FAIL}" = "$1" ]; then
-		cat /run/bad
-		set -- "FAIL $nonce the kernel's log has: $(head -n 1 /run/bad)"
-	fi
-	sync -f /
-	echo "$*" >"$PORTS.result"
-	sleep 1
-	echo o >/proc/sysrq-trigger
-	sleep 60
-}
-
-die()
-{
-	echo "FAILED: $*"
-	livemigrate list || :
-	dmsetup table || :
-	lvm lvs -a -o +lv_skip_activation || :
-	systemctl --no-pager --failed || :
-	journalctl --no-pager -b -u livemigrate.service | tail -n 20 || :
-	trap - EXIT
-	finish "FAIL $nonce $*"
-}
-trap 'die "the case has ended at boot $boot"' EXIT
-
-tool()
-{
-	livemigrate "$@" || die "livemigrate $* ended with status $?"
-}
 
 # write NAME DEV: a guest writes all of its disk.
 write()
@@ -109,6 +71,7 @@ served()
 		die "no scope serves it: $(systemctl list-units --plain --no-legend 'livemigrate*')"
 }
 
+# shellcheck disable=SC2154 # lib.sh has it
 case $boot in
 1)
 	echo "=== 1: two disks move when the power goes"
@@ -249,5 +212,4 @@ case $boot in
 	watched 0 boot
 	;;
 esac
-trap - EXIT
-finish "PASS $nonce $boot"
+finish PASS
