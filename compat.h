@@ -56,5 +56,4 @@
 #else
 #define lm_hand_on_stable_writes(disk, bdev) do { } while (0)
 #endif
-
 #endif
