@@ -1,7 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # A disk of livemigrate.tab is to be on DEST: says "changed" or "ok", as configuration
-# management wants it. It may be run at any time: what it finds begun it finishes.
+# management wants it. It may be run at any time: what it finds begun it finishes, but what
+# somebody has paused it leaves alone. DEST is a name that lasts, /dev/disk/by-id/... or a
+# volume's, as "livemigrate disk list" shows it.
 #
 # Usage: ensure.sh NAME DEST
 
@@ -15,11 +17,11 @@ here()
 			'.disks[] | select(.name == $name and .path == $dest and .state != "migrates")' >/dev/null
 }
 
-# "runs copying", "starting", ...; nothing if it does not migrate
+# "running copying", "paused copying", "starting", ...; nothing if it does not migrate
 state()
 {
 	livemigrate list --json |
-		jq -r --arg name "$name" '.migrations[] | select(.name == $name) | "\(.stage) \(.phase // "")"'
+		jq -r --arg name "$name" '.migrations[] | select(.name == $name) | "\(if .paused then "paused" else .stage end) \(.phase // "")"'
 }
 
 if here; then
@@ -28,12 +30,16 @@ if here; then
 fi
 case "$(state)" in
 '') livemigrate start "$name" --to "$dest" >&2 ;;
-"runs "*) ;;
+"running "*) ;;
+"paused "*)
+	echo "$name is paused: livemigrate resume $name lets it go on" >&2
+	exit 1
+	;;
 # Cut off in the middle.
 *) livemigrate resume "$name" >&2 ;;
 esac
 case "$(state)" in
-"runs switched") ;;
+"running switched") ;;
 *)
 	livemigrate wait "$name" >&2
 	livemigrate verify "$name" >&2

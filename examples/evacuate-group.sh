@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # Moves all volumes of a volume group to another one, one after the other, while they are in
-# use, and deletes what they leave, where somebody has them open. Those that cannot be moved
-# are named in the end. May be run again.
+# use, and deletes what they leave. Those that cannot be moved are named in the end; one that
+# nobody has open stays switched, as nothing shows that its user runs well on the new volume:
+# livemigrate commit ends it. May be run again.
 #
 # Usage: evacuate-group.sh FROM TO
 

@@ -252,7 +252,7 @@ static int look_at_source(const struct request *r, struct start *s)
 	if (!code && is_given(r, OPT_DELETE_SOURCE))
 		code = source_kind_deletable(s->state);
 	if (!code && is_given(r, OPT_DELETE_SOURCE) && s->device.open_count <= 0)
-		remark("%s: nobody has it open, and if so at the end, its source will not be deleted.",
+		remark("%s: nobody has it open; if so at the end, commit is refused, as the source is to be deleted.",
 		       s->device.name);
 	return code;
 }

@@ -7,7 +7,8 @@
 
 . /usr/lib/livemigrate-test/lib.sh
 
-# virsh prints an empty line after what it has to say.
+SAID=/var/log/libvirt/qemu/vm1-serial.log
+
 virsh_()
 {
 	virsh -q "$@" || die "virsh $* ended with status $?"
@@ -15,7 +16,7 @@ virsh_()
 
 says()
 {
-	grep -q "$1" /run/vm1/said
+	grep -q "$1" $SAID
 }
 
 is_off()
@@ -23,32 +24,21 @@ is_off()
 	[ "$(virsh -q domstate vm1)" = "shut off" ]
 }
 
-start()
-{
-	: >/run/vm1/said
-	cat /run/vm1/serial.out >/run/vm1/said &
-	reader=$!
-	virsh_ start vm1
-}
-
 ends()
 {
-	wait_until 900 is_off || die "the machine does not end: $(cat /run/vm1/said)"
-	wait "$reader" || :
-	cat /run/vm1/said
+	wait_until 900 is_off || die "the machine does not end: $(cat $SAID)"
+	cat $SAID
 	says "GUEST GOOD" || die "the machine has not found what it wrote"
 }
 
 echo "=== 1: a machine of libvirt's, whose disk moves while it writes"
-mkdir /run/vm1
-mkfifo /run/vm1/serial.in /run/vm1/serial.out
 truncate -s 64M /var/lib/vm1/notes
 tool disk add vm1 /dev/vdb
 systemctl start libvirtd.service || die "libvirtd does not start"
 virsh_ define $HERE/vm1.xml
 virsh_ dumpxml --inactive vm1 >/run/before.xml
-start
-wait_until 900 says WRITING || die "the machine does not boot: $(cat /run/vm1/said; cat /var/log/libvirt/qemu/vm1.log)"
+virsh_ start vm1
+wait_until 900 says WRITING || die "the machine does not boot: $(cat $SAID /var/log/libvirt/qemu/vm1.log)"
 virsh_ dumpxml vm1 >/run/before-live.xml
 
 tool start vm1 --to /dev/vdc --force --rate 2M
@@ -69,11 +59,12 @@ cmp /run/before-live.xml /run/after-live.xml || die "the XML of the machine that
 [ "$(virsh -q domstate vm1)" = running ] || die "the machine is $(virsh -q domstate vm1)"
 [ -z "$(virsh -q domblkerror vm1 | grep -v 'No errors found')" ] || die "libvirt knows of an error: $(virsh -q domblkerror vm1)"
 
-echo stop >/run/vm1/serial.in
+# QEMU looks once a second whether somebody is there.
+(echo stop; sleep 5) >"$(virsh_ ttyconsole vm1)" &
 ends
 dmsetup table vm1 | grep -q "linear $(lsblk -dno MAJ:MIN /dev/vdc | tr -d ' ')" || die "it does not lie on the dest: $(dmsetup table vm1)"
 dd if=/dev/zero of=/dev/vdb bs=1M oflag=direct 2>/dev/null || :
-start
+virsh_ start vm1
 ends
 virsh_ undefine vm1
 tool disk remove vm1

@@ -68,8 +68,13 @@ load_start /dev/mapper/vm1 --rate 300 --mix w=60,r=40
 [ "$(example ensure vm1 /dev/disk/by-id/virtio-disk0)" = ok ] || die "it has changed something"
 [ "$(example ensure vm1 /dev/disk/by-id/virtio-disk1)" = changed ] || die "it has changed nothing"
 [ "$(example ensure vm1 /dev/disk/by-id/virtio-disk1)" = ok ] || die "it has changed something"
-# Begun by somebody.
-tool start vm1 --to /dev/vda --force
+# Begun by somebody, who has paused it; and who has switched it.
+tool start vm1 --to /dev/vda --force --paused
+sh /vm/tools/ensure.sh vm1 /dev/disk/by-id/virtio-disk0 && die "it does not leave alone what is paused"
+livemigrate status vm1 --json | jq -e .paused >/dev/null || die "it has resumed what was paused"
+tool resume vm1
+tool wait vm1
+tool cutover vm1
 [ "$(example ensure vm1 /dev/disk/by-id/virtio-disk0)" = changed ] || die "it has changed nothing"
 load_stop
 load_check /dev/vda
