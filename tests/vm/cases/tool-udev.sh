@@ -7,7 +7,7 @@
 #
 # vm: livemigrate=sanitized disks=64M,64M,8M timeout=300 mem=640
 # vm: bins=lvm,blkid,udevadm,/lib/systemd/systemd-udevd,/usr/lib/udev/rules.d/50-udev-default.rules,/usr/lib/udev/rules.d/55-dm.rules,/usr/lib/udev/rules.d/56-lvm.rules,/usr/lib/udev/rules.d/60-block.rules,/usr/lib/udev/rules.d/60-persistent-storage.rules,/usr/lib/udev/rules.d/60-persistent-storage-dm.rules,/usr/lib/udev/rules.d/69-lvm.rules,/usr/lib/udev/rules.d/95-dm-notify.rules
-# vm: files=tests/vm/legs.sh,tests/vm/tool.sh,tests/vm/lvm.sh,tools/56-livemigrate.rules
+# vm: files=tests/vm/legs.sh,tests/vm/tool.sh,tests/vm/lvm.sh,tools/56-livemigrate.rules,docs/packages.rst
 
 . /vm/lib.sh
 . legs.sh
@@ -103,6 +103,30 @@ all_clear
 exec 9<&-
 dmsetup remove vm1
 dmsetup remove dst
+settle
+dd if=/dev/zero of=/dev/vda bs=1M count=8 conv=fsync,notrunc 2>/dev/null
+dd if=/dev/zero of=/dev/vdb bs=1M count=8 conv=fsync,notrunc 2>/dev/null
+
+note "--- a guest's volume group in what is no volume: the filter of docs/packages.rst"
+dmsetup create vm1 --table "0 65536 linear /dev/vda 8192"
+vm_lvm pvcreate /dev/mapper/vm1
+settle
+exec 9</dev/mapper/vm1
+tool start vm1 --to /dev/vdb --force
+settle
+lvm pvs >/run/pvs 2>&1 || :
+grep -q livemigrate_src /run/pvs || die "lvm2 leaves the hidden device alone by itself: $(cat /run/pvs)"
+awk '/^  devices [{]/ { here = 1 } here { print } here && /[}]/ { exit }' /vm/tools/packages.rst >/run/filter
+[ -s /run/filter ] || die "docs/packages.rst has no filter"
+lvm pvs --config "$(cat /run/filter)" >/run/pvs 2>&1 || die "lvm2 does not take the filter: $(cat /run/pvs)"
+! grep -q livemigrate_src /run/pvs || die "lvm2 finds what is hidden: $(cat /run/pvs)"
+grep -q /dev/mapper/vm1 /run/pvs || die "lvm2 does not find what is in use: $(cat /run/pvs)"
+tool wait vm1
+tool abort vm1
+exec 9<&-
+settle
+all_clear
+dmsetup remove vm1
 settle
 dd if=/dev/zero of=/dev/vda bs=1M count=8 conv=fsync,notrunc 2>/dev/null
 dd if=/dev/zero of=/dev/vdb bs=1M count=8 conv=fsync,notrunc 2>/dev/null
