@@ -6,6 +6,29 @@
 # The clean ones, of which copies are made, and what apt has downloaded for them.
 ROOTS=$CACHE/roots
 
+# Of a machine that is made of such a folder: no terminal, nobody who logs in, nothing that
+# wants the network or the clock.
+# shellcheck disable=SC2034 # those who source this use it
+MASKED=(getty.target systemd-timesyncd.service apt-daily.timer apt-daily-upgrade.timer
+	dpkg-db-backup.timer e2scrub_all.timer fstrim.timer systemd-networkd.service)
+
+# unshare_mounts SCRIPT ARG...: begins the script anew, where mounts are seen by nobody else and
+# vanish with it at the latest; does nothing if that was done.
+unshare_mounts()
+{
+	[ -z "${LIVEMIGRATE_UNSHARED:-}" ] || return 0
+	need_root "chroot"
+	LIVEMIGRATE_UNSHARED=1 exec unshare --mount --propagation private "$@"
+}
+
+# lock_roots: nobody else is at work there, until we end or close descriptor 9.
+lock_roots()
+{
+	mkdir -p "$ROOTS"
+	exec 9>"$ROOTS/.lock"
+	flock -n 9 || die "another one is at work in $ROOTS: wait until it has ended"
+}
+
 # make_root SUITE: the clean folder of that suite, if it is not there yet. Its
 # packages come from where this machine's own come from.
 make_root()
