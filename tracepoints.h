@@ -48,19 +48,19 @@ TRACE_EVENT(lm_phase,
 	TP_ARGS(m, from, to, active),
 	TP_STRUCT__entry(
 		__field(dev_t, dev)
-		__field(int, from)
-		__field(int, to)
+		__field(int, phase)
+		__field(int, was)
 		__field(int, active)
 	),
 	TP_fast_assign(
 		__entry->dev = disk_devt(dm_disk(m->md));
-		__entry->from = from;
-		__entry->to = to;
+		__entry->phase = to;
+		__entry->was = from;
 		__entry->active = active;
 	),
 	TP_printk("dev=%d:%d phase=%s was=%s active=%s",
 		  MAJOR(__entry->dev), MINOR(__entry->dev),
-		  lm_show_phase(__entry->to), lm_show_phase(__entry->from),
+		  lm_show_phase(__entry->phase), lm_show_phase(__entry->was),
 		  lm_show_leg(__entry->active))
 );
 
@@ -96,8 +96,8 @@ TRACE_EVENT(lm_copy,
 		__field(int, from)
 		__field(sector_t, sector)
 		__field(unsigned int, nr_sectors)
-		__field(unsigned int, data)
-		__field(unsigned int, zero)
+		__field(unsigned int, regions)
+		__field(unsigned int, zero_regions)
 		__field(u64, us)
 	),
 	TP_fast_assign(
@@ -105,15 +105,15 @@ TRACE_EVENT(lm_copy,
 		__entry->from = from;
 		__entry->sector = start;
 		__entry->nr_sectors = end - start;
-		__entry->data = data;
-		__entry->zero = zero;
+		__entry->regions = data;
+		__entry->zero_regions = zero;
 		__entry->us = us;
 	),
 	TP_printk("dev=%d:%d from=%s sector=%llu nr_sectors=%u regions=%u zero_regions=%u us=%llu",
 		  MAJOR(__entry->dev), MINOR(__entry->dev),
 		  lm_show_leg(__entry->from),
 		  (unsigned long long)__entry->sector, __entry->nr_sectors,
-		  __entry->data, __entry->zero, (unsigned long long)__entry->us)
+		  __entry->regions, __entry->zero_regions, (unsigned long long)__entry->us)
 );
 
 /* A leg has failed a read, a write or a flush. */

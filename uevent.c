@@ -4,7 +4,7 @@
  *
  * A guest that discards may change it a hundred times a second, and udev looks at
  * the whole device each time: so at most one a second is sent, and the last one
- * always is.  Who wants each change listens to dm's events.
+ * always is, unless the device is removed before.  Who wants each change listens to dm's events.
  *
  * None is sent while the device is suspended: udev leaves one alone that is, and
  * forgets what it has found there.  Nobody who suspends waits for us, because to
@@ -117,11 +117,12 @@ void lm_uevent_kick(struct lm_target *t)
  * @t: the instance; lm_uevent_kick() is called no more.
  * @last: tell what is owed: no table comes after it that would, but the device stays.
  *
- * Context: process, sleeps; the device is not suspended.
+ * Context: process, sleeps.
  */
 void lm_uevent_end(struct lm_target *t, bool last)
 {
 	cancel_delayed_work_sync(&t->uevent_work);
-	if (last)
+	/* A table whose resume has failed leaves it suspended. */
+	if (last && !dm_suspended(t->ti))
 		lm_uevent_tell(t->m, true);
 }

@@ -9,6 +9,8 @@
 
 set -eu
 [ $# -gt 0 ] || { sed -n 's/^# Usage: //p' "$0" >&2; exit 2; }
+# Its events are known once it is loaded.
+modprobe -q dm-livemigrate || :
 data=$(mktemp -d)
 trap 'rm -rf "$data"' EXIT
 trap 'exit 130' INT

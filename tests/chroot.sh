@@ -38,7 +38,9 @@ make_root()
 	need_root "debootstrap"
 	install_packages debootstrap
 	mkdir -p "$ROOTS/archives-$1/partial"
-	rm -rf "$tmp"
+	# Of a run that was cut off.
+	leave_root "$tmp"
+	rm -rf --one-file-system "$tmp"
 	derive_sources "$1" "$source"
 	mirror=$(awk '$1 == "URIs:" { print $2 }' "$source")
 	key=$(awk '$1 == "Signed-By:" && $2 ~ /^\// { print $2 }' "$source")

@@ -20,7 +20,7 @@ PACKAGES=(
 	libdevmapper-dev dmsetup libblkid-dev libjson-c-dev jq
 	sparse shellcheck clang spin coccinelle codespell graphviz
 	qemu-system-x86 qemu-utils lvm2 nbdkit nbd-client nvme-cli busybox-static cpio
-	util-linux e2fsprogs xfsprogs fio udev trace-cmd
+	util-linux e2fsprogs xfsprogs fio udev systemd trace-cmd
 )
 # For a kernel to be built.
 DEBUG_PACKAGES=(linux-source-6.1 flex bison bc libelf-dev)
@@ -122,6 +122,8 @@ make_building_root()
 	[ ! -f "$final/.ready" ] || return 0
 	echo "setup: making a small $1, in which modules are built"
 	make_root "$1"
+	# Of a run that was cut off.
+	leave_root "$tmp"
 	rm -rf --one-file-system "$tmp"
 	cp -a "$ROOTS/$1" "$tmp"
 	rm -f "$tmp/.ready"

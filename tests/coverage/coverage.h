@@ -41,8 +41,8 @@ struct gcov_info {
 
 /*
  * With -fprofile-info-section gcc puts a pointer to each object's in a section of this
- * name, and the linker joins those in the order of the objects: begin.c's first, end.c's
- * last.
+ * name, and the linker joins those in the order of the objects: coverage-begin.c's first,
+ * coverage-end.c's last.
  */
 #define COVERAGE_SECTION	__section(".gcov_info")
 

@@ -13,7 +13,7 @@ attempt()
 	local description="$suite: $1" start=$EPOCHREALTIME
 	shift
 	number=$((number + 1))
-	(set -eu; "$@") >"$tmp/log" 2>&1
+	(set -eu; "$@") >"$tmp/log" 2>&1 </dev/null
 	status=$?
 	description+=$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { printf " (%.1f s)", b - a }')
 	if [ $status -eq 0 ]; then

@@ -38,6 +38,8 @@ line()
 	. /run/block
 }
 
+[ "$(awk '/^Examples$/ { here = 1 } /^Known issues$/ { exit } here && /::$/' /vm/tools/livemigrate.rst | wc -l)" -eq 6 ] ||
+	die "docs/livemigrate.rst has other examples: this case is made for 6"
 by_id
 ln -s ../../vda /dev/disk/by-id/wwn-0x5000c500a1b2c3d4
 mkdir /dev/old /dev/new

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh disable=SC2154 # tool.sh sets kill_first and kill_stride
 # SIGKILL in the middle of livemigrate start, commit and abort: before each system
-# call that changes anything (every eighth of them, but for CELLS=all), one after the
+# call that changes anything (every 24th of them, but for CELLS=all), one after the
 # other, until the command gets through. (At any other call it leaves what it leaves at the next of these; with every=yes
 # it is killed at each, which takes an hour.) Each time the device goes on with the
 # right data; list knows of whatever is left, and says what to do; and resume, or

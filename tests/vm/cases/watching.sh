@@ -118,7 +118,7 @@ heard m synced source
 lm_msg m cutover
 leg_hang l
 dd if=/dev/zero of=/dev/mapper/m bs=4k count=1 oflag=direct 2>/dev/null &
-sleep 0.1
+lm_wait_above m in_flight 0
 lm_msg m failback
 lm_msg m abort 2>/dev/null && die "abort did not wait for the leg"
 quiet
