@@ -54,12 +54,6 @@ install_packages()
 		die "apt-get could not install: ${missing[*]}"
 }
 
-codename()
-{
-	. /etc/os-release
-	echo "${VERSION_CODENAME:-}"
-}
-
 # derive_sources SUITE FILE: this machine's own entry for its own suite, with
 # SUITE in its place, as a deb822 file.
 derive_sources()

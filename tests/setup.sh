@@ -14,11 +14,11 @@ set -eu
 . "$TOP/tests/apt.sh"
 . "$TOP/tests/chroot.sh"
 
-# libelf1 is for objtool, which comes with the headers.
+# libelf is for objtool, which comes with the headers; python's library for coccinelle.
 PACKAGES=(
-	gcc make libc6-dev libelf1 kmod xz-utils perl
+	gcc make libc6-dev libelf-dev kmod xz-utils perl
 	libdevmapper-dev dmsetup libblkid-dev libjson-c-dev jq
-	sparse shellcheck clang spin coccinelle codespell graphviz
+	sparse shellcheck clang spin coccinelle libpython3-dev codespell graphviz
 	qemu-system-x86 qemu-utils lvm2 nbdkit nbd-client nvme-cli busybox-static cpio
 	util-linux e2fsprogs xfsprogs fio udev systemd trace-cmd
 )
@@ -141,8 +141,9 @@ make_building_root()
 # fetch_kernel NAME SUITE PATTERN [SUITE]
 fetch_kernel()
 {
-	local final tmp deb packages
-	[ -z "${4:-}" ] || make_building_root "$4"
+	local final tmp deb packages room=${4:-}
+	[ "$room" != "$(codename)" ] || room=""
+	[ -z "$room" ] || make_building_root "$room"
 	final=$(kernel_dir "$1")
 	tmp=$final.tmp
 	echo "setup: downloading kernel $1 ($2)"
@@ -162,10 +163,21 @@ fetch_kernel()
 	done
 	rm -r "$tmp/debs"
 	relocate "$tmp" "$final"
-	[ -z "${4:-}" ] || echo "$ROOTS/$4-building" >"$tmp/built-in"
+	[ -z "$room" ] || echo "$ROOTS/$room-building" >"$tmp/built-in"
 	echo "$final" >"$tmp/.ready"
 	rm -rf "$final"
 	mv "$tmp" "$final"
+}
+
+# install_compiler NAME: the one that this kernel was built with, should this machine's own be
+# a younger one.
+install_compiler()
+{
+	local compiler
+	[ ! -e "$(kernel_dir "$1")/built-in" ] || return 0
+	compiler=$(sed -n 's/^CONFIG_CC_VERSION_TEXT="\([^ ]*\) .*/\1/p' "$(kernel_dir "$1")/build/.config")
+	compiler=${compiler##*-gnu-}
+	command -v "$compiler" >/dev/null || install_packages "$compiler"
 }
 
 # The headers packages have no checkpatch, and no scripts for coccinelle, so they are taken
@@ -265,13 +277,14 @@ flock 9
 
 for name in "${wanted[@]}"; do
 	! is_debug_kernel "$name" || continue
-	kernel_ready "$name" && continue
+	! kernel_ready "$name" || { install_compiler "$name"; continue; }
 	line=$(sed 's/#.*//' "$TOP/tests/kernels.list" |
 		awk -v n="$name" '$1 == n { print $2, $3, $4 }')
 	[ -n "$line" ] ||
 		die "kernel '$name' is not in tests/kernels.list; it has: $(kernel_names all | tr '\n' ' ')(and there are: $DEBUG_KERNELS)"
 	# shellcheck disable=SC2086
 	fetch_kernel "$name" $line
+	install_compiler "$name"
 done
 [ -f "$CACHE/checkpatch/checkpatch.pl" ] && [ -d "$CACHE/checkpatch/coccinelle" ] || fetch_checkpatch
 
