@@ -18,8 +18,8 @@ ADVICE = install the package linux-headers-$(RUNNING), or name a kernel with KDI
 endif
 
 # Some headers ask for pahole without depending on it; type information is
-# not worth a failed build.
-NO_BTF := $(if $(shell command -v pahole),,CONFIG_DEBUG_INFO_BTF_MODULES=)
+# not worth a failed build. Since 7.x they say that none is not the same one.
+NO_BTF := $(if $(shell command -v pahole),,CONFIG_DEBUG_INFO_BTF_MODULES= CONFIG_PAHOLE_VERSION=0)
 
 # A kernel that this machine's compiler is too old for is built for in a folder that holds
 # a younger Debian.

@@ -97,6 +97,12 @@ put_libraries()
 	done
 }
 
+# kernel_compiler NAME: the one that this kernel was built with, as gcc-12.
+kernel_compiler()
+{
+	sed -n 's/^CONFIG_CC_VERSION_TEXT="\([^ ]*-gnu-\)\?\([^ ]*\) .*/\2/p' "$(kernel_dir "$1")/build/.config"
+}
+
 # kernel_slowness NAME: how many times longer than on the others all may take.
 kernel_slowness()
 {

@@ -175,8 +175,7 @@ install_compiler()
 {
 	local compiler
 	[ ! -e "$(kernel_dir "$1")/built-in" ] || return 0
-	compiler=$(sed -n 's/^CONFIG_CC_VERSION_TEXT="\([^ ]*\) .*/\1/p' "$(kernel_dir "$1")/build/.config")
-	compiler=${compiler##*-gnu-}
+	compiler=$(kernel_compiler "$1")
 	command -v "$compiler" >/dev/null || install_packages "$compiler"
 }
 

@@ -71,7 +71,7 @@ load_start /dev/mapper/vm1 --rate 300 --mix w=60,r=40
 # Begun by somebody, who has paused it; and who has switched it.
 tool start vm1 --to /dev/vda --force --paused
 sh /vm/tools/ensure.sh vm1 /dev/disk/by-id/virtio-disk0 && die "it does not leave alone what is paused"
-livemigrate status vm1 --json | jq -e .paused >/dev/null || die "it has resumed what was paused"
+livemigrate status vm1 --json | jq -e ".migrations[0].paused" >/dev/null || die "it has resumed what was paused"
 tool resume vm1
 tool wait vm1
 tool cutover vm1
