@@ -268,6 +268,9 @@ done
 [ ${#to_build[@]} -eq 0 ] || PACKAGES+=("${DEBUG_PACKAGES[@]}")
 
 install_packages "${PACKAGES[@]}"
+# Of clang's own version, for the fuzzers: since Debian 13 it comes without.
+version=$(clang -dumpversion)
+install_packages "libclang-rt-${version%%.*}-dev"
 
 mkdir -p "$CACHE/kernels"
 # Two runs at once must not fetch the same thing.
