@@ -89,6 +89,15 @@ dmsetup status m
 case "$(lm_field m phase)" in
 aborted) holds /dev/vda ;;
 committed) holds /dev/vdb ;;
-*) die "it is neither aborted nor committed: $(dmsetup status m)" ;;
+*)
+	# A line that was read before the end, and loaded after it, has begun another one.
+	lm_msg m copy_rate 0
+	lm_msg m resume
+	[ "$(lm_field m phase)" != degraded ] || lm_msg m reattach
+	settled
+	lm_is m mismatches 0 || die "verify has raised an alarm: $(dmsetup status m)"
+	legs_equal /dev/vda /dev/vdb
+	holds /dev/vda
+	;;
 esac
 dmsetup remove m
