@@ -44,6 +44,9 @@ by_id
 ln -s ../../vda /dev/disk/by-id/wwn-0x5000c500a1b2c3d4
 mkdir /dev/old /dev/new
 
+# The copier does not give way to the load: with what each of them writes it would take long.
+lm_hurry
+
 note "--- docs/livemigrate.rst"
 ln -s ../vda /dev/old/vm1
 leg_make l /dev/vdb
