@@ -26,22 +26,22 @@ trace-cmd record -q -o "$data/trace" -B livemigrate -e livemigrate \
 }
 
 trace-cmd report -i "$data/trace" | awk '
-	function value(key,    i) {
+	{
 		for (i = 1; i <= NF; i++)
-			if (index($i, key "=") == 1)
-				return substr($i, length(key) + 2)
+			if (split($i, word, "=") == 2)
+				v[word[1]] = word[2]
 	}
 	$0 ~ / lm_(phase|error): / { sub(/^.* lm_/, ""); $1 = $1; print; next }
 	$0 ~ / lm_held: / {
 		held++
-		us = value("us") + 0
-		if (us > longest) { longest = us; where = value("dev") ", sector " value("sector") }
+		us = v["us"] + 0
+		if (us > longest) { longest = us; where = v["dev"] ", sector " v["sector"] }
 	}
 	$0 ~ / lm_copy: / {
 		copies++
-		regions += value("regions")
-		zeroes += value("zero_regions")
-		took += value("us")
+		regions += v["regions"]
+		zeroes += v["zero_regions"]
+		took += v["us"]
 	}
 	END {
 		printf "held: %d writes%s\n", held, held ? ", at most " longest " us (" where ")" : ""
